@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+#include "buffer_int.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "alloc_int.h"
+#include "annotate_int.h"
+
+#define CACHE_LINE_SIZE 64 /* bytes */
+#define ARENA_SIZE_MAX ((size_t)1 << 30) /* bytes: the kernel's limit of one registered buffer */
+
+static size_t round_up(size_t size, size_t unit)
+{
+	return (size + unit - 1) / unit * unit;
+}
+
+/* Zeroed pages of our own, or NULL. */
+static void *pages_map(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void pages_unmap(void *memory, size_t size)
+{
+	aion__annotate_open(memory, size);
+	munmap(memory, size);
+}
+
+/* In a forked child the ring belongs to the parent. */
+static int ring_register(struct aion__ring *ring, unsigned opcode, const void *arg, unsigned nr)
+{
+	if (!aion__ring_is_alive(ring))
+		return -ECHILD;
+	return ring->backend->register_(ring, opcode, arg, nr);
+}
+
+/* ---- file table */
+
+int aion__file_table_open(struct aion__file_table *table, struct aion__ring *ring, unsigned slot_nr)
+{
+	const struct io_uring_rsrc_register sparse = {.nr = slot_nr, .flags = IORING_RSRC_REGISTER_SPARSE};
+	int result = ring_register(ring, IORING_REGISTER_FILES2, &sparse, sizeof(sparse));
+
+	if (result < 0)
+		return result;
+	table->ring = ring;
+	table->slot_nr = slot_nr;
+	return 0;
+}
+
+int aion__file_table_set(struct aion__file_table *table, unsigned slot, int fd)
+{
+	const struct io_uring_rsrc_update update = {.offset = slot, .data = (uintptr_t)&fd};
+	int result;
+
+	AION_ASSERT(table->ring);
+	if (slot >= table->slot_nr)
+		return -EINVAL;
+	if (fd < -1) /* the kernel would take some of these for commands */
+		return -EBADF;
+	result = ring_register(table->ring, IORING_REGISTER_FILES_UPDATE, &update, 1);
+	return result < 0 ? result : 0;
+}
+
+void aion__file_table_close(struct aion__file_table *table)
+{
+	if (!table->ring)
+		return;
+	ring_register(table->ring, IORING_UNREGISTER_FILES, NULL, 0);
+	table->ring = NULL;
+}
+
+/* ---- arena */
+
+static size_t arena_size(const struct aion__arena *arena)
+{
+	return arena->buffer_nr * arena->buffer_size;
+}
+
+static int arena_register(struct aion__arena *arena, struct aion__ring *ring)
+{
+	const struct iovec whole = {.iov_base = arena->memory, .iov_len = arena_size(arena)};
+	int result = ring_register(ring, IORING_REGISTER_BUFFERS, &whole, 1);
+
+	return result < 0 ? result : 0;
+}
+
+static void arena_free(struct aion__arena *arena)
+{
+	if (arena->memory)
+		pages_unmap(arena->memory, arena_size(arena));
+	aion__free(arena->free_stack);
+	arena->ring = NULL;
+}
+
+int aion__arena_open(struct aion__arena *arena, struct aion__ring *ring, unsigned buffer_nr, size_t buffer_size)
+{
+	int result = -ENOMEM;
+
+	memset(arena, 0, sizeof(*arena));
+	if (!buffer_nr || !buffer_size || buffer_size > ARENA_SIZE_MAX / buffer_nr)
+		return -EINVAL;
+	arena->buffer_size = round_up(buffer_size, (size_t)sysconf(_SC_PAGESIZE));
+	arena->buffer_nr = buffer_nr;
+	if (arena_size(arena) > ARENA_SIZE_MAX)
+		return -EINVAL;
+	arena->memory = pages_map(arena_size(arena));
+	arena->free_stack = aion__alloc(buffer_nr * sizeof(arena->free_stack[0]));
+	if (arena->memory && arena->free_stack)
+		result = arena_register(arena, ring);
+	if (result < 0) {
+		arena_free(arena);
+		return result;
+	}
+	arena->ring = ring;
+	while (arena->free_nr < buffer_nr) {
+		arena->free_stack[arena->free_nr] = buffer_nr - 1 - arena->free_nr;
+		arena->free_nr++;
+	}
+	aion__annotate_closed(arena->memory, arena_size(arena));
+	return 0;
+}
+
+void *aion__arena_take(struct aion__arena *arena)
+{
+	char *buffer;
+
+	AION_ASSERT(arena->ring);
+	if (!arena->free_nr)
+		return NULL;
+	buffer = arena->memory + arena->free_stack[--arena->free_nr] * arena->buffer_size;
+	aion__annotate_open(buffer, arena->buffer_size);
+	return buffer;
+}
+
+void aion__arena_put(struct aion__arena *arena, void *buffer)
+{
+	size_t offset = (size_t)((char *)buffer - arena->memory);
+
+	AION_BUG_ON(offset >= arena_size(arena) || offset % arena->buffer_size, "not a buffer of this arena");
+	AION_BUG_ON(arena->free_nr == arena->buffer_nr, "buffer given back twice");
+	aion__annotate_closed(buffer, arena->buffer_size);
+	arena->free_stack[arena->free_nr++] = (uint32_t)(offset / arena->buffer_size);
+}
+
+void aion__arena_close(struct aion__arena *arena)
+{
+	if (!arena->ring)
+		return;
+	ring_register(arena->ring, IORING_UNREGISTER_BUFFERS, NULL, 0);
+	arena_free(arena);
+}
+
+/* ---- buffer ring */
+
+static uint64_t taken_bit(unsigned id)
+{
+	return UINT64_C(1) << (id % 64);
+}
+
+/* One mapping: the queue, which must begin a page; the bits; the buffers, from a page on. */
+static int buffers_map(struct aion__buffer_ring *buffers)
+{
+	size_t queue_size = buffers->buffer_nr * sizeof(struct io_uring_buf);
+	size_t taken_size = round_up(buffers->buffer_nr, 64) / 8;
+	size_t head_size = round_up(queue_size + taken_size, (size_t)sysconf(_SC_PAGESIZE));
+	char *memory;
+
+	buffers->map_size = head_size + buffers->buffer_nr * buffers->buffer_size;
+	memory = pages_map(buffers->map_size);
+	if (!memory)
+		return -ENOMEM;
+	buffers->queue = (struct io_uring_buf_ring *)memory;
+	buffers->taken = (uint64_t *)(memory + queue_size);
+	buffers->memory = memory + head_size;
+	return 0;
+}
+
+/* Lend a buffer to the kernel; it sees it after the next advance. */
+static void buffers_lend(struct aion__buffer_ring *buffers, unsigned id)
+{
+	char *buffer = buffers->memory + id * buffers->buffer_size;
+
+	AION_ASSERT(buffers->pending_nr < buffers->buffer_nr);
+	io_uring_buf_ring_add(buffers->queue, buffer, (unsigned)buffers->buffer_size, (unsigned short)id,
+			      io_uring_buf_ring_mask(buffers->buffer_nr), buffers->pending_nr++);
+	aion__annotate_closed(buffer, buffers->buffer_size);
+}
+
+static bool buffers_fit(unsigned buffer_nr, size_t buffer_size)
+{
+	return buffer_nr && buffer_nr <= AION__BUFFER_RING_MAX && buffer_size &&
+	       buffer_size <= UINT32_MAX - CACHE_LINE_SIZE &&
+	       buffer_size <= SIZE_MAX / AION__BUFFER_RING_MAX - CACHE_LINE_SIZE;
+}
+
+int aion__buffer_ring_open(struct aion__buffer_ring *buffers, struct aion__ring *ring, uint16_t group_id,
+			   unsigned buffer_nr, size_t buffer_size)
+{
+	struct io_uring_buf_reg registration = {.bgid = group_id};
+	int result;
+
+	memset(buffers, 0, sizeof(*buffers));
+	if (!buffers_fit(buffer_nr, buffer_size))
+		return -EINVAL;
+	buffers->group_id = group_id;
+	buffers->buffer_size = round_up(buffer_size, CACHE_LINE_SIZE);
+	for (buffers->buffer_nr = 1; buffers->buffer_nr < buffer_nr;)
+		buffers->buffer_nr *= 2;
+	result = buffers_map(buffers);
+	if (result < 0)
+		return result;
+	registration.ring_addr = (uintptr_t)buffers->queue;
+	registration.ring_entries = buffers->buffer_nr;
+	result = ring_register(ring, IORING_REGISTER_PBUF_RING, &registration, 1);
+	if (result < 0) {
+		pages_unmap(buffers->queue, buffers->map_size);
+		return result;
+	}
+	buffers->ring = ring;
+	for (unsigned id = 0; id < buffers->buffer_nr; id++)
+		buffers_lend(buffers, id);
+	aion__buffer_ring_advance(buffers);
+	return 0;
+}
+
+void *aion__buffer_ring_take(struct aion__buffer_ring *buffers, int32_t result, uint32_t cqe_flags)
+{
+	unsigned id = cqe_flags >> IORING_CQE_BUFFER_SHIFT;
+	char *buffer;
+
+	if (!(cqe_flags & IORING_CQE_F_BUFFER))
+		return NULL;
+	AION_BUG_ON(id >= buffers->buffer_nr || buffers->taken[id / 64] & taken_bit(id),
+		    "buffer %u of group %u comes from the kernel twice", id, buffers->group_id);
+	buffers->taken[id / 64] |= taken_bit(id);
+	buffers->taken_nr++;
+	buffer = buffers->memory + id * buffers->buffer_size;
+	aion__annotate_open(buffer, buffers->buffer_size);
+	if (result > 0)
+		aion__annotate_written(buffer, (size_t)result);
+	return buffer;
+}
+
+void aion__buffer_ring_add(struct aion__buffer_ring *buffers, void *buffer)
+{
+	size_t offset = (size_t)((char *)buffer - buffers->memory);
+	unsigned id = (unsigned)(offset / buffers->buffer_size);
+
+	AION_BUG_ON(offset % buffers->buffer_size || id >= buffers->buffer_nr, "not a buffer of group %u",
+		    buffers->group_id);
+	AION_BUG_ON(!(buffers->taken[id / 64] & taken_bit(id)), "buffer %u of group %u given back twice", id,
+		    buffers->group_id);
+	buffers->taken[id / 64] &= ~taken_bit(id);
+	buffers->taken_nr--;
+	buffers_lend(buffers, id);
+}
+
+void aion__buffer_ring_advance(struct aion__buffer_ring *buffers)
+{
+	io_uring_buf_ring_advance(buffers->queue, buffers->pending_nr);
+	buffers->pending_nr = 0;
+}
+
+void aion__buffer_ring_recycle(struct aion__buffer_ring *buffers, void *buffer)
+{
+	aion__buffer_ring_add(buffers, buffer);
+	aion__buffer_ring_advance(buffers);
+}
+
+void aion__buffer_ring_close(struct aion__buffer_ring *buffers)
+{
+	const struct io_uring_buf_reg registration = {.bgid = buffers->group_id};
+
+	if (!buffers->ring)
+		return;
+	ring_register(buffers->ring, IORING_UNREGISTER_PBUF_RING, &registration, 1);
+	pages_unmap(buffers->queue, buffers->map_size);
+	buffers->ring = NULL;
+}

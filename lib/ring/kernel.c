@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel as the backend: the four functions are system calls. */
+#include <signal.h>
+
+#include "clock_int.h"
+#include "exec_int.h"
+#include "ring_int.h"
+#include "syscall_int.h"
+
+static int kernel_enter(struct aion__ring *ring, unsigned to_submit, unsigned wait_nr, int64_t deadline_ns)
+{
+	struct io_uring_getevents_arg arg = {0};
+	struct __kernel_timespec wait_time;
+	int64_t wait_ns;
+
+	if (!wait_nr || deadline_ns == AION_NEVER)
+		return (int)aion__syscall6(__NR_io_uring_enter, ring->enter_fd, to_submit, wait_nr,
+					   ring->enter_flags | IORING_ENTER_GETEVENTS, 0, _NSIG / 8);
+	wait_ns = deadline_ns - aion__clock_ns();
+	if (wait_ns < 0)
+		wait_ns = 0;
+	wait_time.tv_sec = wait_ns / AION_SECOND;
+	wait_time.tv_nsec = wait_ns % AION_SECOND;
+	arg.ts = (uintptr_t)&wait_time;
+	return (int)aion__syscall6(__NR_io_uring_enter, ring->enter_fd, to_submit, wait_nr,
+				   ring->enter_flags | IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, (long)&arg,
+				   sizeof(arg));
+}
+
+static int kernel_register(struct aion__ring *ring, unsigned opcode, const void *arg, unsigned nr)
+{
+	return (int)aion__syscall6(__NR_io_uring_register, ring->uring.ring_fd, opcode, (long)arg, nr, 0, 0);
+}
+
+static int64_t kernel_now(struct aion__ring *ring)
+{
+	(void)ring;
+	return aion__clock_ns();
+}
+
+static int64_t kernel_call(struct aion__ring *ring, const struct io_uring_sqe *sqe)
+{
+	(void)ring;
+	return aion__exec_try(sqe);
+}
+
+const struct aion__backend aion__kernel_backend = {
+	.enter = kernel_enter,
+	.register_ = kernel_register,
+	.now = kernel_now,
+	.call = kernel_call,
+};

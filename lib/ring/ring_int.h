@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AION_RING_RING_INT_H
+#define AION_RING_RING_INT_H
+/*
+ * The ring: liburing's own struct io_uring, whose queues we read and write in place, over a backend of four functions.
+ * An entry is written straight into the submission queue; everything queued leaves with the next enter.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <liburing.h>
+
+#include "assert_int.h"
+#include "compat_int.h"
+
+struct aion__ring;
+struct aion__workers;
+
+/* What stands under the queues: the kernel, or something that behaves like it. */
+struct aion__backend {
+	/* Hand over to_submit entries, then wait for wait_nr completions (0: only let the kernel do its deferred work)
+	 * until deadline_ns (AION_NEVER: for ever). >= 0, or -errno: -ETIME, -EINTR, -EAGAIN, -EBUSY, -EBADR. */
+	int (*enter)(struct aion__ring *ring, unsigned to_submit, unsigned wait_nr, int64_t deadline_ns);
+	/* io_uring_register(2). */
+	int (*register_)(struct aion__ring *ring, unsigned opcode, const void *arg, unsigned nr);
+	/* The clock that deadlines are of, ns. */
+	int64_t (*now)(struct aion__ring *ring);
+	/* Execute one entry at once, without blocking; -EAGAIN if that cannot be. */
+	int64_t (*call)(struct aion__ring *ring, const struct io_uring_sqe *sqe);
+};
+
+/* user_data that is no operation's address: low bit set. */
+#define AION__UD_CANCEL UINT64_C(1) /* the answer to a cancel: names no frame, is dropped */
+#define AION__UD_WAKE UINT64_C(3)   /* the read of the wake eventfd */
+
+struct aion__ring_stats {
+	uint64_t enter_nr;
+	uint64_t submit_nr;
+	uint64_t complete_nr;
+	uint64_t worker_nr;
+};
+
+/* A page that fork(2) wipes: a child sees alive == 0. */
+struct aion__fork_page {
+	unsigned alive;
+};
+
+struct aion__ring {
+	struct io_uring uring; /* sq.sqe_tail is ours, sq.ktail what the kernel has been told */
+	const struct aion__backend *backend;
+	volatile struct aion__fork_page *fork_page;
+	struct aion__ring_stats stats;
+	struct aion__workers *workers; /* NULL until the first job */
+	unsigned worker_max;
+	unsigned kernel_worker_max;
+	int enter_fd;          /* the ring's descriptor, or its registered index */
+	unsigned enter_flags;  /* IORING_ENTER_REGISTERED_RING or 0 */
+	unsigned features;     /* IORING_FEAT_* less what a test hides */
+	unsigned setup_flags;  /* IORING_SETUP_* that the kernel accepted */
+	bool is_bound;         /* a thread has taken the ring */
+	int wake_fd;           /* eventfd that other threads write */
+	uint64_t wake_count;   /* where its read goes */
+	uint8_t op_ok[256 / 8]; /* opcodes that the kernel has, less what a test hides */
+};
+
+struct aion__ring_options {
+	unsigned entry_nr;
+	unsigned completion_nr;
+	unsigned worker_max;
+	unsigned kernel_worker_max;
+	const char *as_linux;
+};
+
+/* 0 or -errno; error_text gets a line that says why. */
+int aion__ring_init(struct aion__ring *ring, const struct aion__ring_options *options, char *error_text,
+		    size_t error_size);
+/* Enables a ring that was made on another thread, registers its descriptor for this one, arms the wake. */
+int aion__ring_bind(struct aion__ring *ring);
+void aion__ring_fini(struct aion__ring *ring);
+
+static inline bool aion__ring_is_alive(const struct aion__ring *ring)
+{
+	return aion__likely(ring->fork_page->alive);
+}
+
+static inline bool aion__ring_has_op(const struct aion__ring *ring, unsigned opcode)
+{
+	return ring->op_ok[opcode / 8] & (1U << (opcode % 8));
+}
+
+/* Entries written and not yet taken by the kernel. */
+static inline unsigned aion__ring_queued(const struct aion__ring *ring)
+{
+	return ring->uring.sq.sqe_tail - __atomic_load_n(ring->uring.sq.khead, __ATOMIC_ACQUIRE);
+}
+
+/* The next free entry, or NULL when the queue is full: flush, then ask again. */
+static inline struct io_uring_sqe *aion__ring_sqe(struct aion__ring *ring)
+{
+	struct io_uring_sq *sq = &ring->uring.sq;
+	unsigned head = __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
+
+	if (aion__unlikely(sq->sqe_tail - head >= sq->ring_entries))
+		return NULL;
+	return &sq->sqes[sq->sqe_tail++ & sq->ring_mask];
+}
+
+/* Whether the kernel has something for us that an enter or a reap would bring. */
+static inline unsigned aion__ring_flags(const struct aion__ring *ring)
+{
+	return __atomic_load_n(ring->uring.sq.kflags, __ATOMIC_RELAXED) &
+	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+static inline unsigned aion__ring_cq_ready(const struct aion__ring *ring)
+{
+	return __atomic_load_n(ring->uring.cq.ktail, __ATOMIC_ACQUIRE) - *ring->uring.cq.khead;
+}
+
+/*
+ * Hand over everything queued and wait for wait_nr completions until deadline_ns.
+ * 0: go on and reap. -EBUSY, -EAGAIN: reap, then call again. Any other failure aborts: the ring is broken.
+ */
+int aion__ring_enter(struct aion__ring *ring, unsigned wait_nr, int64_t deadline_ns);
+
+/* From any thread: the loop's wait returns, the loop sees AION__UD_WAKE. */
+void aion__ring_wake(struct aion__ring *ring);
+/* Queue the read of the wake eventfd (again). */
+void aion__ring_arm_wake(struct aion__ring *ring);
+
+/* The kernel's backend, and the kernel's clock. */
+extern const struct aion__backend aion__kernel_backend;
+
+#endif
