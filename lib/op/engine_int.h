@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AION_OP_ENGINE_INT_H
+#define AION_OP_ENGINE_INT_H
+/*
+ * The engine: what operations need of a loop, and all that they know of it. A ring, the queue of those whom a completion
+ * made ready, the operations in flight by descriptor. struct aion_loop begins with one.
+ */
+#include <aion/op.h>
+
+#include "ring_int.h"
+
+struct aion__runnable;
+
+/* A record of who waits for a future, on the waiter's stack. See future_int.h. */
+struct aion__waiter {
+	struct aion__waiter *next; /* older */
+	struct aion__waiter *prev; /* newer, NULL at the head */
+	struct aion_future *future; /* NULL once it is out of the list */
+	struct aion__runnable *runnable;
+};
+
+/* Whoever can be made ready: a task begins with one. Reaping only queues; it runs no user code. */
+struct aion__runnable {
+	struct aion__runnable *next;
+	bool is_queued;
+	unsigned op_nr;            /* operations that it started and that are in flight */
+	struct aion__waiter spare; /* its record, should it not stay the only waiter of what it waits for */
+};
+
+struct aion__engine {
+	struct aion__ring ring;
+	struct aion__runnable *ready_head;
+	struct aion__runnable **ready_tail;
+	struct aion__runnable *task; /* the running one, NULL outside of tasks */
+	size_t in_flight_nr;
+	uint64_t inline_nr;
+	struct aion_op **fd_ops; /* by descriptor number: the operations in flight on it */
+	unsigned fd_nr;
+	bool wake_is_armed; /* the ring's wake is being read */
+	bool is_ending;     /* it is not read again */
+	struct aion__op_job *job_free; /* spare jobs for operations that worker threads execute */
+};
+
+/* The engine of the loop that runs on this thread, NULL if none does. */
+extern __thread struct aion__engine *aion__engine __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+int aion__engine_init(struct aion__engine *engine, const struct aion__ring_options *options, char *error_text,
+		      size_t error_size);
+void aion__engine_fini(struct aion__engine *engine);
+/* The calling thread takes the engine's ring. */
+int aion__engine_bind(struct aion__engine *engine);
+
+/* Take every completion that is there: finish operations, queue their waiters. Returns how many. */
+unsigned aion__engine_reap(struct aion__engine *engine);
+/* Hand over what is queued and wait for wait_nr completions until deadline_ns, then reap. */
+void aion__engine_enter(struct aion__engine *engine, unsigned wait_nr, int64_t deadline_ns);
+/* A free entry, whatever it takes: hands over what is queued, reaps, tries again. */
+struct io_uring_sqe *aion__engine_sqe_slow(struct aion__engine *engine);
+
+static inline struct io_uring_sqe *aion__engine_sqe(struct aion__engine *engine)
+{
+	struct io_uring_sqe *sqe = aion__ring_sqe(&engine->ring);
+
+	return aion__likely(sqe) ? sqe : aion__engine_sqe_slow(engine);
+}
+
+static inline void aion__engine_make_ready(struct aion__engine *engine, struct aion__runnable *runnable)
+{
+	if (runnable->is_queued)
+		return;
+	runnable->is_queued = true;
+	runnable->next = NULL;
+	*engine->ready_tail = runnable;
+	engine->ready_tail = &runnable->next;
+}
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of an operation: started, perhaps tried again, perhaps asked to end, finished by its own last completion. */
+#include "op_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "alloc_int.h"
+#include "annotate_int.h"
+#include "exec_int.h"
+#include "fault_int.h"
+#include "op_file_int.h"
+#include "worker_int.h"
+
+#define RETRY_MAX 1000 /* tries of an operation that says -EAGAIN on a blocking descriptor, before it is believed */
+#define FD_NR_MIN 64   /* descriptors that the list has room for at first */
+
+/* An operation that a worker thread executes: the entry, which has no place in the ring. */
+struct aion__op_job {
+	struct aion__job job;
+	struct io_uring_sqe sqe;
+	struct aion_op *op;
+	struct aion__op_job *free_next;
+};
+
+int aion__op_link_slow(struct aion__engine *engine, struct aion_op *op)
+{
+	unsigned fd = (unsigned)op->future.fd;
+	unsigned fd_nr = engine->fd_nr ? engine->fd_nr : FD_NR_MIN;
+	struct aion_op **fd_ops;
+
+	while (fd_nr <= fd)
+		fd_nr *= 2;
+	fd_ops = aion__alloc_zeroed(fd_nr * sizeof(struct aion_op *));
+	if (!fd_ops)
+		return -ENOMEM;
+	for (unsigned i = 0; i < engine->fd_nr; i++) {
+		fd_ops[i] = engine->fd_ops[i];
+		if (fd_ops[i])
+			fd_ops[i]->fd_pprev = &fd_ops[i];
+	}
+	aion__free(engine->fd_ops);
+	engine->fd_ops = fd_ops;
+	engine->fd_nr = fd_nr;
+	return aion__op_link(engine, op);
+}
+
+/* The kernel fills the buffer from now on: nobody may touch it. */
+void aion__op_lend(struct aion_op *op)
+{
+	if (op->future.flags & AION__OP_FILLS)
+		aion__annotate_closed((void *)(uintptr_t)op->addr, op->len);
+}
+
+static void op_give_back(struct aion_op *op, int64_t result)
+{
+	if (!(op->future.flags & AION__OP_FILLS))
+		return;
+	aion__annotate_open((void *)(uintptr_t)op->addr, op->len);
+	if (result > 0)
+		aion__annotate_written((void *)(uintptr_t)op->addr, (size_t)result);
+}
+
+void aion__op_finish(struct aion__engine *engine, struct aion_op *op, int64_t result)
+{
+	unsigned flags = op->future.flags;
+	int fd = op->future.fd;
+
+	AION_ASSERT(op->future.state == AION__OP_IN_FLIGHT);
+	if (flags & AION__OP_CANCEL_SENT && (result == -EINTR || result == -ECANCELED))
+		result = flags & AION__OP_CLOSED ? -EBADF : -ECANCELED;
+	if (flags & AION__OP_LINKED)
+		aion__op_unlink(op);
+	op_give_back(op, result);
+	aion__op_end(engine, op, result);
+	if (aion__unlikely(flags & AION__OP_CLOSED))
+		aion__op_close_go_on(engine, fd);
+}
+
+/* A blocking descriptor does not say -EAGAIN: XFS and block devices do, for want of a resource. */
+static bool op_must_retry(struct aion_op *op)
+{
+	int status;
+
+	if (op->future.flags & AION__OP_CANCEL_SENT || ++op->retry_nr > RETRY_MAX)
+		return false;
+	if (op->opcode != IORING_OP_SENDMSG && op->rw_flags & RWF_NOWAIT)
+		return false;
+	status = fcntl(op->future.fd, F_GETFL);
+	return status >= 0 && !(status & O_NONBLOCK);
+}
+
+static void op_retry(struct aion__engine *engine, struct aion_op *op)
+{
+	struct io_uring_sqe *sqe = aion__engine_sqe(engine);
+
+	io_uring_prep_rw(op->opcode, sqe, op->future.fd, (void *)(uintptr_t)op->addr, op->len, op->off);
+	sqe->rw_flags = (int)op->rw_flags;
+	sqe->buf_index = op->buf_index;
+	sqe->flags = op->sqe_flags | IOSQE_ASYNC; /* from a worker of the kernel's, which can wait */
+	sqe->user_data = (uintptr_t)op;
+}
+
+void aion__op_complete(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags)
+{
+	int fault = aion__fault_hit(AION__FAULT_CQE_RESULT);
+
+	if (fault)
+		result = fault;
+	if (result == -EAGAIN && op->future.flags & AION__OP_RETRY && op_must_retry(op)) {
+		op_retry(engine, op);
+	} else if (op->future.flags & AION__OP_HANDLER) {
+		((aion__op_handler *)op->handler)(engine, op, result, cqe_flags);
+	} else if (cqe_flags & IORING_CQE_F_MORE) {
+		/* Zero-copy: the result now, the end when the kernel lets go of the buffer. */
+		op->future.result = result;
+	} else if (cqe_flags & IORING_CQE_F_NOTIF) {
+		aion__op_finish(engine, op, op->future.result);
+	} else {
+		aion__op_finish(engine, op, result);
+	}
+}
+
+static int64_t job_run(struct aion__job *job)
+{
+	return aion__exec_blocking(&aion__container_of(job, struct aion__op_job, job)->sqe);
+}
+
+static void job_done(struct aion__ring *ring, struct aion__job *job)
+{
+	struct aion__engine *engine = aion__container_of(ring, struct aion__engine, ring);
+	struct aion__op_job *op_job = aion__container_of(job, struct aion__op_job, job);
+	struct aion_op *op = op_job->op;
+
+	op_job->free_next = engine->job_free;
+	engine->job_free = op_job;
+	op->job = NULL;
+	aion__op_complete(engine, op, (int32_t)job->result, 0);
+}
+
+void aion__op_free_jobs(struct aion__engine *engine)
+{
+	while (engine->job_free) {
+		struct aion__op_job *op_job = engine->job_free;
+
+		engine->job_free = op_job->free_next;
+		aion__free(op_job);
+	}
+}
+
+static struct aion__op_job *op_job_get(struct aion__engine *engine)
+{
+	struct aion__op_job *op_job = engine->job_free;
+
+	if (op_job)
+		engine->job_free = op_job->free_next;
+	else
+		op_job = aion__alloc(sizeof(*op_job));
+	if (op_job)
+		memset(op_job, 0, sizeof(*op_job));
+	return op_job;
+}
+
+/* Done before it began. */
+static struct io_uring_sqe *op_refuse(struct aion_op *op, int error)
+{
+	op->future.result = error;
+	op->future.waiters = AION__WAITERS_DONE;
+	op->future.loop = (struct aion_loop *)aion__engine;
+	op->future.kind = AION__FUTURE_OP;
+	op->future.state = AION__OP_DONE;
+	op->future.flags = 0;
+	op->future.fd = -1;
+	return NULL;
+}
+
+struct io_uring_sqe *aion__op_prepare_slow(struct aion_op *op, unsigned opcode, int fd, unsigned flags)
+{
+	struct aion__engine *engine = aion__engine;
+	struct aion__op_job *op_job;
+
+	if (!engine)
+		return op_refuse(op, -EBUSY);
+	if (!aion__ring_is_alive(&engine->ring))
+		return op_refuse(op, -ECHILD);
+	if (!aion__exec_has(opcode))
+		return op_refuse(op, -EOPNOTSUPP);
+	op_job = op_job_get(engine);
+	if (!op_job)
+		return op_refuse(op, -ENOMEM);
+	op_job->op = op;
+	op_job->job.run = job_run;
+	op_job->job.done = job_done;
+	aion__op_reset(engine, op, fd, flags | AION__OP_JOB);
+	op->opcode = (uint8_t)opcode;
+	op->job = op_job;
+	if (fd >= 0 && aion__op_link(engine, op) < 0) {
+		job_done(&engine->ring, &op_job->job);
+		op->future.result = -ENOMEM;
+		return NULL;
+	}
+	return &op_job->sqe;
+}
+
+void aion__op_commit_job(struct aion_op *op)
+{
+	struct aion__engine *engine = (struct aion__engine *)op->future.loop;
+	struct aion__op_job *op_job = op->job;
+	int result = aion__workers_submit(&engine->ring, &op_job->job);
+
+	if (result < 0) {
+		op_job->job.result = result;
+		job_done(&engine->ring, &op_job->job);
+	}
+}
+
+void aion_op_cancel(struct aion_op *op)
+{
+	struct aion__engine *engine = aion__engine;
+	struct io_uring_sqe *sqe;
+
+	if (op->future.state != AION__OP_IN_FLIGHT || op->future.flags & AION__OP_CANCEL_SENT)
+		return;
+	AION_BUG_ON((struct aion__engine *)op->future.loop != engine, "operation cancelled on another thread than its loop's");
+	if (!aion__ring_is_alive(&engine->ring))
+		return;
+	op->future.flags |= AION__OP_CANCEL_SENT;
+	if (op->job) {
+		struct aion__op_job *op_job = op->job;
+
+		if (aion__workers_withdraw(&engine->ring, &op_job->job)) {
+			op_job->job.result = -ECANCELED;
+			job_done(&engine->ring, &op_job->job);
+		}
+		return;
+	}
+	sqe = aion__engine_sqe(engine);
+	/* The queue may have been full, and the operation may have ended while it was emptied: a cancel for what is not
+	 * there would hit whatever is started at the same address next. */
+	if (op->future.state != AION__OP_IN_FLIGHT)
+		io_uring_prep_nop(sqe);
+	else
+		io_uring_prep_cancel64(sqe, (uintptr_t)op, 0);
+	sqe->user_data = AION__UD_CANCEL;
+}
+
+bool aion_op_is_in_flight(const struct aion_op *op)
+{
+	return op->future.state == AION__OP_IN_FLIGHT;
+}
+
+void aion_op_nop(struct aion_op *op)
+{
+	struct io_uring_sqe *sqe = aion__op_prepare(op, IORING_OP_NOP, -1, 0);
+
+	if (!sqe)
+		return;
+	io_uring_prep_nop(sqe);
+	aion__op_commit(op, sqe);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AION_OP_OP_INT_H
+#define AION_OP_OP_INT_H
+/*
+ * Starting an operation is three steps:
+ *	sqe = aion__op_prepare(op, IORING_OP_X, fd, flags);
+ *	if (!sqe)
+ *		return;                         it is done already, with an error
+ *	io_uring_prep_X(sqe, …);                liburing's own, straight into the ring
+ *	aion__op_commit(op, sqe);
+ * Where the running kernel lacks the opcode, the entry that prepare returns belongs to a job for the worker threads, and
+ * commit hands it to them; callers do not see the difference.
+ */
+#include "future_int.h"
+
+/* future.state of an operation */
+enum aion__op_state {
+	AION__OP_IDLE,
+	AION__OP_IN_FLIGHT,
+	AION__OP_DONE,
+};
+
+/* future.flags of an operation */
+enum aion__op_flag {
+	AION__OP_RETRY = 1 << 0,       /* a read or write at an address: -EAGAIN on a blocking descriptor is tried again */
+	AION__OP_FILLS = 1 << 1,       /* the kernel writes into addr, len bytes: lent until done (sanitizers, valgrind) */
+	AION__OP_RESULT_FD = 1 << 2,   /* the result is a descriptor: closed if nobody receives it */
+	AION__OP_HANDLER = 1 << 3,     /* op->handler sees every completion, op does not end by itself */
+	AION__OP_LINKED = 1 << 4,      /* in the list of its descriptor */
+	AION__OP_JOB = 1 << 5,         /* a worker thread has it, known there by op->job */
+	AION__OP_CANCEL_SENT = 1 << 6, /* the kernel has been asked to end it */
+	AION__OP_CLOSED = 1 << 7,      /* by aion_close: ends with -EBADF instead of -ECANCELED */
+	AION__OP_RECEIVED = 1 << 8,    /* somebody has been given the result */
+};
+
+/* Sees each completion (result and IORING_CQE_F_*) of an operation with AION__OP_HANDLER, on the loop's thread, while
+ * reaping. Calls aion__op_finish() on the last one. */
+typedef void aion__op_handler(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags);
+
+struct io_uring_sqe *aion__op_prepare_slow(struct aion_op *op, unsigned opcode, int fd, unsigned flags);
+void aion__op_commit_job(struct aion_op *op);
+/* Done, with a result: unlink, give the buffer back, wake who waits. */
+void aion__op_finish(struct aion__engine *engine, struct aion_op *op, int64_t result);
+/* A completion has come for it, which may not be the last. */
+void aion__op_complete(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags);
+void aion__op_free_jobs(struct aion__engine *engine);
+
+int aion__op_link_slow(struct aion__engine *engine, struct aion_op *op);
+
+/* Enter it in its descriptor's list. 0, or -ENOMEM. */
+static inline int aion__op_link(struct aion__engine *engine, struct aion_op *op)
+{
+	struct aion_op **head;
+
+	if (aion__unlikely((unsigned)op->future.fd >= engine->fd_nr))
+		return aion__op_link_slow(engine, op);
+	head = &engine->fd_ops[op->future.fd];
+	op->fd_next = *head;
+	op->fd_pprev = head;
+	if (*head)
+		(*head)->fd_pprev = &op->fd_next;
+	*head = op;
+	op->future.flags |= AION__OP_LINKED;
+	return 0;
+}
+
+static inline void aion__op_unlink(struct aion_op *op)
+{
+	*op->fd_pprev = op->fd_next;
+	if (op->fd_next)
+		op->fd_next->fd_pprev = op->fd_pprev;
+	op->future.flags &= (uint16_t)~AION__OP_LINKED;
+}
+
+static inline void aion__op_reset(struct aion__engine *engine, struct aion_op *op, int fd, unsigned flags)
+{
+	op->future.waiters = 0;
+	op->future.loop = (struct aion_loop *)engine;
+	op->future.kind = AION__FUTURE_OP;
+	op->future.state = AION__OP_IN_FLIGHT;
+	op->future.flags = (uint16_t)flags;
+	op->future.fd = fd;
+	op->job = NULL;
+	op->task = engine->task;
+	if (engine->task)
+		engine->task->op_nr++;
+	engine->in_flight_nr++;
+}
+
+/* The task that started it may end before it does: the library takes care of it. */
+static inline void aion__op_disown(struct aion_op *op)
+{
+	if (op->task)
+		((struct aion__runnable *)op->task)->op_nr--;
+	op->task = NULL;
+}
+
+/* The last completion is there. */
+static inline void aion__op_end(struct aion__engine *engine, struct aion_op *op, int64_t result)
+{
+	op->future.state = AION__OP_DONE;
+	engine->in_flight_nr--;
+	aion__op_disown(op);
+	aion__future_finish(engine, &op->future, result);
+}
+
+static inline struct io_uring_sqe *aion__op_prepare(struct aion_op *op, unsigned opcode, int fd, unsigned flags)
+{
+	struct aion__engine *engine = aion__engine;
+	struct io_uring_sqe *sqe;
+
+	AION_BUG_ON(op->future.state == AION__OP_IN_FLIGHT, "operation started while in flight");
+	if (aion__unlikely(!engine || !aion__ring_is_alive(&engine->ring) || !aion__ring_has_op(&engine->ring, opcode)))
+		return aion__op_prepare_slow(op, opcode, fd, flags);
+	sqe = aion__engine_sqe(engine);
+	aion__op_reset(engine, op, fd, flags);
+	op->opcode = (uint8_t)opcode;
+	if (fd >= 0 && aion__unlikely(aion__op_link(engine, op) < 0)) {
+		/* the entry is ours already: send it as a NOP whose completion is dropped */
+		io_uring_prep_nop(sqe);
+		sqe->user_data = AION__UD_CANCEL;
+		aion__op_finish(engine, op, -ENOMEM);
+		return NULL;
+	}
+	sqe->user_data = (uintptr_t)op;
+	return sqe;
+}
+
+void aion__op_lend(struct aion_op *op);
+
+static inline void aion__op_commit(struct aion_op *op, const struct io_uring_sqe *sqe)
+{
+	op->addr = sqe->addr;
+	op->off = sqe->off;
+	op->len = sqe->len;
+	op->rw_flags = (uint32_t)sqe->rw_flags;
+	op->sqe_flags = sqe->flags;
+	op->buf_index = sqe->buf_index;
+	op->retry_nr = 0;
+#if defined(AION__ASAN) || defined(AION_VALGRIND)
+	aion__op_lend(op);
+#endif
+	if (aion__unlikely(op->future.flags & AION__OP_JOB))
+		aion__op_commit_job(op);
+}
+
+#endif
