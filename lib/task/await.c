@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* Waiting for one future; ending operations for good. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "call_int.h"
+#include "loop_int.h"
+#include "op_int.h"
+
+int aion__loop_refuses(struct aion_loop *loop)
+{
+	return loop && !aion__ring_is_alive(&loop->engine.ring) ? -ECHILD : -EBUSY;
+}
+
+/* Whether whoever waits for it has to see it end. */
+static inline bool future_must_end(const struct aion_future *future)
+{
+	return future->kind == AION__FUTURE_OP || future->kind == AION__FUTURE_CALL;
+}
+
+/* Ask what runs elsewhere to end. */
+static void future_ask_to_end(struct aion_future *future)
+{
+	if (future->kind == AION__FUTURE_OP)
+		aion_op_cancel(aion__container_of(future, struct aion_op, future));
+	else
+		aion__call_withdraw(aion__container_of(future, struct aion__call, future));
+}
+
+void aion__task_interrupt(struct aion_task *task)
+{
+	struct aion_loop *loop = task->group->loop;
+
+	/* Running or about to: it will see the flag at its next checkpoint. Not begun: likewise. */
+	if (task->runnable.is_queued || &task->runnable == loop->engine.task || !task->stack)
+		return;
+	if (task->is_interruptible) {
+		task->is_interrupted = true;
+		aion__engine_make_ready(&loop->engine, &task->runnable);
+	} else if (task->waits_for && !aion__future_is_done(task->waits_for) && future_must_end(task->waits_for)) {
+		future_ask_to_end(task->waits_for);
+	}
+}
+
+/* A result is handed over: from now on it is the receiver's to close, free, report. */
+static inline int64_t future_receive(struct aion_task *task, struct aion_future *future)
+{
+	future->flags |= AION__OP_RECEIVED;
+	if (aion__unlikely(task->cancelled)) {
+		if (future->result == -ECANCELED)
+			return aion__task_refuse(task);
+		task->refused_nr = 0;
+	}
+	return future->result;
+}
+
+/* Suspend until the future is done, or the wait is broken off: then -ECANCELED. */
+static inline __attribute__((always_inline)) int future_suspend(struct aion_loop *loop, struct aion_task *task,
+								 struct aion_future *future)
+{
+	if (aion__likely(future->waiters == 0))
+		future->waiters = (uintptr_t)&task->runnable | AION__WAITER_SINGLE;
+	else
+		aion__future_add_runnable(future, &task->runnable);
+	task->waits_for = future;
+	aion__loop_suspend(loop, task);
+	if (aion__unlikely(task->is_interrupted)) {
+		task->is_interrupted = false;
+		aion__future_remove_runnable(future, &task->runnable);
+		return -ECANCELED;
+	}
+	return 0;
+}
+
+/* The caller is cancelled already, and the future is pending. */
+static __attribute__((noinline)) int64_t await_cancelled(struct aion_loop *loop, struct aion_task *task,
+							 struct aion_future *future)
+{
+	if (!future_must_end(future))
+		return aion__task_refuse(task);
+	future_ask_to_end(future);
+	task->is_interruptible = false;
+	if (!aion__future_is_done(future))
+		future_suspend(loop, task, future);
+	return future_receive(task, future);
+}
+
+int64_t aion_await(struct aion_future *future)
+{
+	struct aion_loop *loop = aion__loop();
+	struct aion_task *task = aion__loop_task(loop);
+
+	if (aion__unlikely(!task))
+		return aion__future_is_done(future) ? future->result : aion__loop_refuses(loop);
+	AION_BUG_ON(future->loop != loop && future->loop, "future awaited on another thread than its loop's");
+	if (aion__future_is_done(future)) {
+		aion__loop_spend(loop, task);
+		return future_receive(task, future);
+	}
+	AION_BUG_ON(future->kind == AION__FUTURE_OP && future->state != AION__OP_IN_FLIGHT, "idle operation awaited");
+	if (aion__unlikely(task->cancelled)) {
+		aion__loop_spend(loop, task);
+		return await_cancelled(loop, task, future);
+	}
+	task->is_interruptible = !future_must_end(future);
+	if (aion__unlikely(future_suspend(loop, task, future) < 0))
+		return aion__task_refuse(task);
+	return future_receive(task, future);
+}
+
+/* Wait, whatever is cancelled. */
+static void await_end(struct aion_loop *loop, struct aion_task *task, struct aion_future *future)
+{
+	task->is_interruptible = false;
+	while (!aion__future_is_done(future)) {
+		aion__future_add_runnable(future, &task->runnable);
+		task->waits_for = NULL;
+		aion__loop_suspend(loop, task);
+	}
+}
+
+int64_t aion_nop(void)
+{
+	struct aion_loop *loop = aion__loop();
+	struct aion_task *task = aion__loop_task(loop);
+	struct io_uring_sqe *sqe;
+	struct aion_op op;
+
+	if (aion__unlikely(!task))
+		return aion__loop_refuses(loop);
+	if (aion__unlikely(task->cancelled)) {
+		aion__loop_spend(loop, task);
+		return aion__task_refuse(task);
+	}
+	aion_op_init(&op);
+	sqe = aion__op_prepare(&op, IORING_OP_NOP, -1, 0);
+	if (aion__unlikely(!sqe))
+		return op.future.result;
+	io_uring_prep_nop(sqe);
+	task->is_interruptible = false;
+	future_suspend(loop, task, &op.future);
+	return future_receive(task, &op.future);
+}
+
+/* The result of an operation that nobody has received. */
+static void op_drop(struct aion_op *op)
+{
+	unsigned flags = op->future.flags;
+
+	if (op->future.state == AION__OP_DONE && flags & AION__OP_RESULT_FD && !(flags & AION__OP_RECEIVED) &&
+	    op->future.result >= 0)
+		close((int)op->future.result);
+	op->future.flags |= AION__OP_RECEIVED;
+}
+
+void aion_op_reap(struct aion_op *op)
+{
+	aion_op_reap_all(op, 1);
+}
+
+void aion_op_reap_all(struct aion_op *ops, size_t nr)
+{
+	struct aion_loop *loop = aion__loop();
+	struct aion_task *task = aion__task_current();
+	size_t in_flight_nr = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		in_flight_nr += aion_op_is_in_flight(&ops[i]);
+	/* In a forked child the parent's operations are the parent's. */
+	if (in_flight_nr && (!loop || aion__ring_is_alive(&loop->engine.ring))) {
+		AION_BUG_ON(!task, "operation in flight reaped outside of a task");
+		for (size_t i = 0; i < nr; i++)
+			aion_op_cancel(&ops[i]);
+		for (size_t i = 0; i < nr; i++)
+			if (aion_op_is_in_flight(&ops[i]))
+				await_end(loop, task, &ops[i].future);
+	}
+	for (size_t i = 0; i < nr; i++)
+		op_drop(&ops[i]);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* One turn of the loop, and the start and end of stacks. */
+#include <errno.h>
+#include <string.h>
+
+#include "clock_int.h"
+#include "loop_int.h"
+
+int64_t aion__loop_now(struct aion_loop *loop)
+{
+	loop->now_ns = loop->engine.ring.backend->now(&loop->engine.ring);
+	loop->clock_turns = 0;
+	loop->clock_is_stale = false;
+	return loop->now_ns;
+}
+
+/* Read the clock only where a timer may be due: after an enter, or every so many turns without one. */
+static void loop_expire(struct aion_loop *loop)
+{
+	struct aion_timer *timer;
+
+	if (!loop->clock_is_stale && ++loop->clock_turns < AION__CLOCK_TURN_MAX)
+		return;
+	aion__loop_now(loop);
+	while ((timer = aion__wheel_expire(&loop->wheel, loop->now_ns)) != NULL) {
+		if (timer->expire)
+			timer->expire(timer);
+		else
+			aion__future_finish(&loop->engine, &timer->future, 0);
+	}
+}
+
+/* Oldest first. */
+void aion__loop_run_posts(struct aion_loop *loop)
+{
+	struct aion__post *post = atomic_exchange(&loop->posts, NULL);
+	struct aion__post *oldest_first = NULL;
+
+	while (post) {
+		struct aion__post *older = post->next;
+
+		post->next = oldest_first;
+		oldest_first = post;
+		post = older;
+	}
+	while (oldest_first) {
+		post = oldest_first;
+		oldest_first = post->next;
+		post->run(post);
+	}
+}
+
+static inline void loop_enter(struct aion_loop *loop, unsigned wait_nr, int64_t deadline_ns)
+{
+	aion__engine_enter(&loop->engine, wait_nr, deadline_ns);
+	loop->clock_is_stale = true;
+}
+
+/* Everything but running tasks: posts, timers, one enter if there is a reason for it, reaping. */
+static void loop_pass(struct aion_loop *loop, bool may_wait)
+{
+	struct aion__engine *engine = &loop->engine;
+
+	loop->turn_nr++;
+	engine->task = NULL; /* what posts and completions start is no task's */
+	if (aion__unlikely(atomic_load_explicit(&loop->posts, memory_order_relaxed) != NULL))
+		aion__loop_run_posts(loop);
+	if (loop->wheel.nr)
+		loop_expire(loop);
+	if (may_wait && !engine->ready_head && !aion__ring_cq_ready(&engine->ring))
+		loop_enter(loop, 1, loop->wheel.nr ? aion__wheel_next_ns(&loop->wheel) : AION_NEVER);
+	else if (aion__ring_queued(&engine->ring) || aion__ring_flags(&engine->ring))
+		loop_enter(loop, 0, AION_NEVER);
+	else if (aion__ring_cq_ready(&engine->ring))
+		aion__engine_reap(engine);
+}
+
+struct aion__runnable *aion__loop_turn(struct aion_loop *loop)
+{
+	struct aion__engine *engine = &loop->engine;
+	struct aion__runnable *run;
+
+	do {
+		loop_pass(loop, true);
+	} while (!engine->ready_head);
+	run = engine->ready_head;
+	engine->ready_head = NULL;
+	engine->ready_tail = &engine->ready_head;
+	loop->switch_nr += AION__RUN_MAX - loop->run_left;
+	loop->run_left = AION__RUN_MAX;
+	return run;
+}
+
+void aion__loop_breathe(struct aion_loop *loop)
+{
+	struct aion__runnable *task = loop->engine.task;
+
+	loop->switch_nr += AION__RUN_MAX;
+	loop->run_left = AION__RUN_MAX;
+	loop_pass(loop, false);
+	loop->engine.task = task;
+}
+
+/* Give a fresh task its stack. Without memory for it the task ends here, without having run. */
+static bool task_take_stack(struct aion_loop *loop, struct aion_task *task)
+{
+	task->stack = aion__stack_get(&loop->stacks, task->stack_class);
+	if (aion__unlikely(!task->stack)) {
+		aion__task_end(loop, task, -ENOMEM);
+		return false;
+	}
+	task->stack->owner = task;
+	aion__fiber_init(&task->fiber, task->stack->low, aion__stack_size(task->stack));
+	return true;
+}
+
+void aion__loop_start(struct aion_loop *loop, struct aion_task *self, struct aion_task *task)
+{
+	while (task != self && !task->stack && !task_take_stack(loop, task))
+		task = aion__loop_next(loop);
+	loop->engine.task = &task->runnable;
+	if (task == self)
+		return;
+	loop->budget = AION__TASK_BUDGET;
+	aion__fiber_leave(&self->fiber, &task->fiber);
+	if (task->sp)
+		aion__switch(&self->sp, task->sp, NULL);
+	else
+		aion__switch(&self->sp, task->stack->top, aion__task_entry);
+	aion__fiber_arrive(&self->fiber);
+}
+
+/* Run the task, then whatever fresh task is next: it takes over the stack, without a switch. Returns a task that has
+ * a stack of its own to go on with, or needs one of another size. */
+static struct aion_task *task_run_all(struct aion_loop *loop)
+{
+	struct aion_task *task = (struct aion_task *)loop->engine.task;
+	struct aion__stack *stack = task->stack;
+	unsigned class = task->stack_class;
+	struct aion_task *next;
+
+	for (;;) {
+		int64_t result = task->fn(task->arg);
+
+		if (aion__unlikely(task->locals != NULL))
+			aion__task_destroy_locals(task);
+		aion__task_end(loop, task, result);
+		next = aion__loop_next(loop);
+		loop->budget = AION__TASK_BUDGET;
+		if (next->stack || next->stack_class != class)
+			break;
+		task = next;
+		task->stack = stack;
+		stack->owner = task;
+		aion__fiber_init(&task->fiber, stack->low, aion__stack_size(stack));
+		task->sp = NULL;
+		loop->engine.task = &task->runnable;
+	}
+	stack->owner = NULL;
+	loop->parting = stack;
+	loop->parting_class = class;
+	return next;
+}
+
+AION__SWITCH_ENTRY void *aion__task_entry(void)
+{
+	struct aion_loop *loop = aion__loop();
+	struct aion_task *next;
+	void *dead_sp;
+
+	aion__fiber_arrive(&((struct aion_task *)loop->engine.task)->fiber);
+	next = task_run_all(loop);
+	/* A task of another stack size is started from here; whoever is resumed gets this stack's place. */
+	while (!next->stack && !task_take_stack(loop, next))
+		next = aion__loop_next(loop);
+	loop->engine.task = &next->runnable;
+	aion__stack_put_running(&loop->stacks, loop->parting_class, loop->parting);
+	aion__fiber_leave_for_ever(&next->fiber);
+	if (next->sp)
+		return next->sp;
+	aion__switch(&dead_sp, next->stack->top, aion__task_entry);
+	__builtin_unreachable();
+}

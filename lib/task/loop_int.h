@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AION_TASK_LOOP_INT_H
+#define AION_TASK_LOOP_INT_H
+/* The loop and its hot path: suspending is taking the next ready task and switching to it. */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <aion/loop.h>
+
+#include "overflow_int.h"
+#include "task_int.h"
+#include "wheel_int.h"
+
+#define AION__TASK_BUDGET 128    /* checkpoints that a task may pass before the others run */
+#define AION__RUN_MAX 1024       /* tasks that run between two looks at the ring */
+#define AION__CLOCK_TURN_MAX 32  /* turns without system call after which armed timers look at the clock */
+#define AION__REFUSED_MAX 1000   /* -ECANCELED in a row before a task is named */
+#define AION__TASK_SLAB_NR 32    /* tasks allocated at a time */
+
+/* Something that another thread hands to the loop. */
+struct aion__post {
+	struct aion__post *next;
+	void (*run)(struct aion__post *post); /* on the loop's thread, between tasks; frees it */
+};
+
+#define AION__POSTS_CLOSED ((struct aion__post *)1)
+
+struct aion__task_slab;
+
+struct aion_loop {
+	struct aion__engine engine; /* first: an engine's address is its loop's */
+	struct aion__runnable *run; /* the rest of this turn's snapshot of ready tasks */
+	unsigned run_left;          /* how many of them before the ring is looked at */
+	unsigned budget;            /* of the running task */
+	struct aion_task *task_free;
+	struct aion__stack_pool stacks;
+	uint8_t stack_class; /* the default's */
+	_Atomic(struct aion__post *) posts; /* newest first */
+	/* below: once a turn at most */
+	int64_t now_ns; /* the clock when it was last read */
+	unsigned clock_turns;
+	bool clock_is_stale; /* an enter has let time pass */
+	bool is_bound;
+	pthread_t thread;
+	struct aion__wheel wheel;
+	struct aion_task host; /* the thread itself, on its own stack */
+	struct aion__stack host_stack; /* of which nothing is known */
+	struct aion_group root;
+	struct aion__task_slab *task_slabs;
+	struct aion__overflow_watch overflow;
+	bool no_overflow_handler;
+	int host_fd; /* eventfd for another event loop, or -1 */
+	size_t call_nr;  /* offloaded calls that workers have */
+	size_t task_nr;
+	uint64_t switch_nr;
+	uint64_t spawn_nr;
+	uint64_t turn_nr;
+	struct aion__call *call_free;
+	struct aion__stack *parting; /* of a task that has ended, while it runs its last lines */
+	unsigned parting_class;
+};
+
+static inline struct aion_loop *aion__loop(void)
+{
+	return (struct aion_loop *)aion__engine;
+}
+
+/* Turn the loop until something is ready, and make that the snapshot. Runs on the suspender's stack. */
+struct aion__runnable *aion__loop_turn(struct aion_loop *loop);
+/* In the middle of a long snapshot: let I/O and timers have their say. */
+void aion__loop_breathe(struct aion_loop *loop);
+/* Switch from self to a task that has no stack yet. */
+void aion__loop_start(struct aion_loop *loop, struct aion_task *self, struct aion_task *task);
+void aion__loop_run_posts(struct aion_loop *loop);
+void aion__task_slabs_free(struct aion_loop *loop);
+/* Read the clock. */
+int64_t aion__loop_now(struct aion_loop *loop);
+/* Hand a post to a loop, from any thread. -ESHUTDOWN, -ECHILD. */
+int aion__loop_push(struct aion_loop *loop, struct aion__post *post);
+
+/* The next task to run, taken off the queue. */
+static inline struct aion_task *aion__loop_next(struct aion_loop *loop)
+{
+	struct aion__runnable *next = loop->run;
+
+	if (aion__unlikely(--loop->run_left == 0))
+		aion__loop_breathe(loop);
+	if (aion__unlikely(!next))
+		next = aion__loop_turn(loop);
+	loop->run = next->next;
+	next->is_queued = false;
+	return (struct aion_task *)next;
+}
+
+/* Give the thread to the next ready task; returns when self has been made ready and its turn has come. */
+static inline __attribute__((always_inline)) void aion__loop_suspend(struct aion_loop *loop, struct aion_task *self)
+{
+	struct aion_task *task = aion__loop_next(loop);
+
+	loop->budget = AION__TASK_BUDGET;
+	loop->engine.task = &task->runnable;
+	if (task == self)
+		return;
+	if (aion__unlikely(!task->stack)) {
+		aion__loop_start(loop, self, task);
+		return;
+	}
+	aion__fiber_leave(&self->fiber, &task->fiber);
+	aion__switch(&self->sp, task->sp, NULL);
+	aion__fiber_arrive(&self->fiber);
+}
+
+/* 0, or why the caller cannot suspend here: -EBUSY, -ECHILD. */
+int aion__loop_refuses(struct aion_loop *loop);
+
+/* The running task, or NULL with *ret_error set. */
+static inline struct aion_task *aion__loop_task(struct aion_loop *loop)
+{
+	if (aion__unlikely(!loop || !loop->engine.task || !aion__ring_is_alive(&loop->engine.ring)))
+		return NULL;
+	return (struct aion_task *)loop->engine.task;
+}
+
+/* Draw on the budget; when it is used up, let the others run. */
+static inline void aion__loop_spend(struct aion_loop *loop, struct aion_task *task)
+{
+	if (aion__unlikely(--loop->budget == 0)) {
+		aion__engine_make_ready(&loop->engine, &task->runnable);
+		aion__loop_suspend(loop, task);
+	}
+}
+
+#endif
