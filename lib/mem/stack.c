@@ -2,6 +2,7 @@
 #include "stack_int.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -15,12 +16,12 @@
 #endif
 #define PIDFD_SELF_ -10000 /* this process, instead of a descriptor of it: Linux 6.14 */
 
-#define SLAB_STACK_MIN 4                     /* stacks of a class's first slab; the next has twice as many */
-#define SLAB_STACK_MAX 1024                  /* … up to this */
-#define SLAB_SIZE_MAX ((size_t)1 << 30)      /* bytes, unless the least number of stacks needs more */
-#define WARM_MAX 4096                        /* idle stacks of a class that keep their memory */
-#define WARM_SIZE_MAX ((size_t)1 << 30)      /* bytes that they may come to, should they be touched all over */
-#define COOLING_MAX 64                       /* stacks whose memory is given back by one system call */
+#define SLAB_STACK_MIN 4                /* stacks of a class's first slab; the next has twice as many */
+#define SLAB_STACK_MAX 1024             /* … up to this */
+#define SLAB_SIZE_MAX ((size_t)1 << 30) /* bytes, unless the least number of stacks needs more */
+#define WARM_MAX 4096                   /* idle stacks of a class that keep their memory */
+#define WARM_SIZE_MAX ((size_t)1 << 30) /* bytes that they may come to, should they be touched all over */
+#define COOLING_MAX 64                  /* stacks whose memory is given back by one system call */
 
 /*
  * Stacks begin at the same offset in a page, so without more their hot ends would all compete for the same few sets of
@@ -155,21 +156,47 @@ static bool class_grow(struct aion__stack_pool *pool, unsigned class)
 }
 
 /*
- * MADV_GUARD_INSTALL costs no mapping. It is refused before Linux 6.13 and on locked memory; mprotect() makes two
- * mappings of one and fails at the system's limit of them.
+ * Whether the kernel can read there. A futex that does not hold the expected value is a look at four bytes which
+ * changes nothing and needs no descriptor.
  */
-static bool guard_install(struct aion__stack_pool *pool, char *guard)
+static bool is_readable(const char *address)
 {
+	return syscall(SYS_futex, address, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0) == 0 || errno != EFAULT;
+}
+
+/*
+ * MADV_GUARD_INSTALL costs no mapping. It is refused before Linux 6.13 and on locked memory; emulators say yes and do
+ * nothing, so the first one is tried.
+ */
+static int guard_advise(struct aion__stack_pool *pool, char *guard)
+{
+	int fault = aion__fault_hit(AION__FAULT_GUARD_INSTALL);
+
+	if (fault)
+		return fault;
+	if (madvise(guard, AION__STACK_GUARD_SIZE, MADV_GUARD_INSTALL) < 0)
+		return -errno;
+	if (!pool->guard_is_probed && is_readable(guard))
+		return -EOPNOTSUPP;
+	pool->guard_is_probed = true;
+	return 0;
+}
+
+/* mprotect() makes two mappings of one and fails at the system's limit of them. */
+static int guard_install(struct aion__stack_pool *pool, char *guard)
+{
+	int result;
+
 	if (!pool->guard_by_protect) {
-		if (!aion__fault_hit(AION__FAULT_GUARD_INSTALL)) {
-			if (!madvise(guard, AION__STACK_GUARD_SIZE, MADV_GUARD_INSTALL))
-				return true;
-			if (errno == ENOMEM)
-				return false;
-		}
+		result = guard_advise(pool, guard);
+		if (!result || result == -ENOMEM)
+			return result;
 		pool->guard_by_protect = true;
 	}
-	return !aion__fault_hit(AION__FAULT_GUARD_PROTECT) && !mprotect(guard, AION__STACK_GUARD_SIZE, PROT_NONE);
+	result = aion__fault_hit(AION__FAULT_GUARD_PROTECT);
+	if (!result && mprotect(guard, AION__STACK_GUARD_SIZE, PROT_NONE) < 0)
+		result = -errno;
+	return result;
 }
 
 /*
@@ -182,7 +209,7 @@ static struct aion__stack *class_take_fresh(struct aion__stack_pool *pool, unsig
 
 	if (!c->fresh_nr && !class_grow(pool, class))
 		return NULL;
-	if (!guard_install(pool, c->fresh->low - AION__STACK_GUARD_SIZE))
+	if (guard_install(pool, c->fresh->low - AION__STACK_GUARD_SIZE) < 0)
 		return NULL;
 	c->fresh_nr--;
 	return c->fresh++;
@@ -215,10 +242,11 @@ static struct aion__stack *class_take_used(struct aion__stack_class *c)
 
 struct aion__stack *aion__stack_get_slow(struct aion__stack_pool *pool, unsigned class)
 {
-	struct aion__stack *stack = class_take_used(&pool->classes[class]);
+	struct aion__stack *stack;
 	int saved_errno = errno;
 
 	AION_ASSERT(class < AION__STACK_CLASS_NR);
+	stack = class_take_used(&pool->classes[class]);
 	if (stack) {
 		aion__annotate_open(stack->low, aion__stack_size(stack));
 	} else {

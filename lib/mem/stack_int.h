@@ -32,7 +32,6 @@ struct aion__stack {
 	void *top;                /* where a task starts: below high by the stack's colour, 16-byte aligned */
 	void *owner;              /* the task layer's: whose it is now, for the report of an overflow */
 	unsigned valgrind_id;
-	bool is_guarded;
 };
 
 struct aion__stack_slab;
@@ -53,7 +52,8 @@ struct aion__stack_class {
 struct aion__stack_pool {
 	struct aion__stack_class classes[AION__STACK_CLASS_NR];
 	struct aion__stack_slab *slabs; /* newest first; a signal handler of the pool's thread may walk it */
-	bool guard_by_protect;          /* the kernel refused MADV_GUARD_INSTALL */
+	bool guard_is_probed;           /* MADV_GUARD_INSTALL was seen to work, or not */
+	bool guard_by_protect;          /* not: mprotect() */
 };
 
 void aion__stack_pool_init(struct aion__stack_pool *pool);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "alloc_int.h"
@@ -9,12 +10,44 @@
 
 __thread struct aion__engine *aion__engine;
 
+#define READY_NR_MIN 64 /* places of the ready queue at first */
+
+int aion__ready_reserve(struct aion__ready *ready, size_t nr)
+{
+	size_t place_nr = ready->places ? (size_t)ready->mask + 1 : READY_NR_MIN;
+	struct aion__runnable **places;
+
+	if (ready->places && place_nr >= nr)
+		return 0;
+	while (place_nr < nr)
+		place_nr *= 2;
+	AION_ASSERT(place_nr <= UINT32_MAX / 2);
+	places = aion__alloc(place_nr * sizeof(struct aion__runnable *));
+	if (!places)
+		return -ENOMEM;
+	for (unsigned i = ready->head; i != ready->tail; i++)
+		places[i & (place_nr - 1)] = ready->places[i & ready->mask];
+	aion__free(ready->places);
+	ready->places = places;
+	ready->mask = (unsigned)(place_nr - 1);
+	return 0;
+}
+
 int aion__engine_init(struct aion__engine *engine, const struct aion__ring_options *options, char *error_text,
 		      size_t error_size)
 {
+	int result;
+
 	memset(engine, 0, sizeof(*engine));
-	engine->ready_tail = &engine->ready_head;
-	return aion__ring_init(&engine->ring, options, error_text, error_size);
+	result = aion__ready_reserve(&engine->ready, READY_NR_MIN);
+	if (result < 0) {
+		snprintf(error_text, error_size, "no memory for the ready queue");
+		return result;
+	}
+	result = aion__ring_init(&engine->ring, options, error_text, error_size);
+	if (result < 0)
+		aion__free(engine->ready.places);
+	return result;
 }
 
 /* The kernel still holds the read of the wake's eventfd: let it end before its memory goes. */
@@ -36,6 +69,7 @@ void aion__engine_fini(struct aion__engine *engine)
 	aion__ring_fini(&engine->ring);
 	aion__op_free_jobs(engine);
 	aion__free(engine->fd_ops);
+	aion__free(engine->ready.places);
 	memset(engine, 0, sizeof(*engine));
 }
 
@@ -72,44 +106,59 @@ static void engine_complete_slow(struct aion__engine *engine, uint64_t user_data
 		aion__op_complete(engine, (struct aion_op *)(uintptr_t)user_data, result, cqe_flags);
 }
 
+/* What follows may start operations, find the queue full, and come back to reap: the entry's place is freed first. */
+static __attribute__((noinline)) void engine_take_slow(struct aion__engine *engine, unsigned head)
+{
+	struct io_uring_cq *cq = &engine->ring.uring.cq;
+	struct io_uring_cqe cqe = cq->cqes[head & cq->ring_mask];
+
+	__atomic_store_n(cq->khead, head + 1, __ATOMIC_RELEASE);
+	engine_complete_slow(engine, cqe.user_data, cqe.res, cqe.flags);
+}
+
 unsigned aion__engine_reap(struct aion__engine *engine)
 {
 	struct io_uring_cq *cq = &engine->ring.uring.cq;
 	unsigned head = *cq->khead;
 	unsigned tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
-	unsigned reaped = 0;
+	unsigned plain_nr = 0;
+	unsigned slow_nr = 0;
 
 	while (head != tail) {
 		const struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
 		struct aion_op *op = (struct aion_op *)(uintptr_t)cqe->user_data;
 
-		head++;
-		reaped++;
-		if (aion__likely(!(cqe->user_data & 1) && !(op->future.flags | cqe->flags) && !AION__FAULTS_ON)) {
-			aion__op_end(engine, op, cqe->res);
+		if (AION__FAULTS_ON || cqe->user_data & 1 || op->future.flags | cqe->flags) {
+			slow_nr++;
+			engine_take_slow(engine, head);
+			head = *cq->khead;
+			tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
 			continue;
 		}
-		/* What follows may start operations, find the queue full, and come back here: free the place first. */
-		uint64_t user_data = cqe->user_data;
-		int32_t result = cqe->res;
-		uint32_t flags = cqe->flags;
-
-		__atomic_store_n(cq->khead, head, __ATOMIC_RELEASE);
-		engine_complete_slow(engine, user_data, result, flags);
-		head = *cq->khead;
-		tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
+		aion__op_end(engine, op, cqe->res);
+		plain_nr++;
+		head++;
 	}
 	__atomic_store_n(cq->khead, head, __ATOMIC_RELEASE);
-	engine->ring.stats.complete_nr += reaped;
-	return reaped;
+	engine->in_flight_nr -= plain_nr;
+	engine->ring.stats.complete_nr += plain_nr + slow_nr;
+	return plain_nr + slow_nr;
+}
+
+/* Refused for a full completion queue or for want of memory: what has completed makes room. */
+static __attribute__((noinline)) void engine_enter_again(struct aion__engine *engine, unsigned wait_nr,
+							 int64_t deadline_ns)
+{
+	do {
+		if (aion__engine_reap(engine))
+			wait_nr = 0;
+	} while (aion__ring_enter(&engine->ring, wait_nr, deadline_ns) < 0);
 }
 
 void aion__engine_enter(struct aion__engine *engine, unsigned wait_nr, int64_t deadline_ns)
 {
-	/* Refused for a full completion queue or for want of memory: what has completed makes room. */
-	while (aion__ring_enter(&engine->ring, wait_nr, deadline_ns) < 0)
-		if (aion__engine_reap(engine))
-			wait_nr = 0;
+	if (aion__unlikely(aion__ring_enter(&engine->ring, wait_nr, deadline_ns) < 0))
+		engine_enter_again(engine, wait_nr, deadline_ns);
 	aion__engine_reap(engine);
 }
 

@@ -21,16 +21,26 @@ struct aion__waiter {
 
 /* Whoever can be made ready: a task begins with one. Reaping only queues; it runs no user code. */
 struct aion__runnable {
-	struct aion__runnable *next;
 	bool is_queued;
 	unsigned op_nr;            /* operations that it started and that are in flight */
 	struct aion__waiter spare; /* its record, should it not stay the only waiter of what it waits for */
 };
 
+/*
+ * Who is ready, first in first out. An array, not a list through the tasks: taking one does not wait for the memory of
+ * the one before it. Its room is made when tasks are made, so that making ready cannot fail.
+ */
+struct aion__ready {
+	struct aion__runnable **places;
+	unsigned mask; /* places less one */
+	unsigned head; /* counts for ever; the place is head & mask */
+	unsigned tail;
+	unsigned batch_end; /* up to here runs before the ring is looked at */
+};
+
 struct aion__engine {
 	struct aion__ring ring;
-	struct aion__runnable *ready_head;
-	struct aion__runnable **ready_tail;
+	struct aion__ready ready;
 	struct aion__runnable *task; /* the running one, NULL outside of tasks */
 	size_t in_flight_nr;
 	uint64_t inline_nr;
@@ -43,6 +53,14 @@ struct aion__engine {
 
 /* The engine of the loop that runs on this thread, NULL if none does. */
 extern __thread struct aion__engine *aion__engine __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Make room for nr runnables. 0, or -ENOMEM. */
+int aion__ready_reserve(struct aion__ready *ready, size_t nr);
+
+static inline bool aion__ready_is_empty(const struct aion__ready *ready)
+{
+	return ready->head == ready->tail;
+}
 
 int aion__engine_init(struct aion__engine *engine, const struct aion__ring_options *options, char *error_text,
 		      size_t error_size);
@@ -69,9 +87,7 @@ static inline void aion__engine_make_ready(struct aion__engine *engine, struct a
 	if (runnable->is_queued)
 		return;
 	runnable->is_queued = true;
-	runnable->next = NULL;
-	*engine->ready_tail = runnable;
-	engine->ready_tail = &runnable->next;
+	engine->ready.places[engine->ready.tail++ & engine->ready.mask] = runnable;
 }
 
 #endif

@@ -14,6 +14,10 @@
 #include "worker_int.h"
 
 #define RETRY_MAX 1000 /* tries of an operation that says -EAGAIN on a blocking descriptor, before it is believed */
+/* The kernel's own numbers for "call again after the signal", which some requests (splice) let out when a cancel has
+ * interrupted them. A system call would say -EINTR. */
+#define RESTART_FIRST (-512)
+#define RESTART_LAST (-516)
 #define FD_NR_MIN 64   /* descriptors that the list has room for at first */
 
 /* An operation that a worker thread executes: the entry, which has no place in the ring. */
@@ -68,11 +72,14 @@ void aion__op_finish(struct aion__engine *engine, struct aion_op *op, int64_t re
 	int fd = op->future.fd;
 
 	AION_ASSERT(op->future.state == AION__OP_IN_FLIGHT);
+	if (result <= RESTART_FIRST && result >= RESTART_LAST)
+		result = -EINTR;
 	if (flags & AION__OP_CANCEL_SENT && (result == -EINTR || result == -ECANCELED))
 		result = flags & AION__OP_CLOSED ? -EBADF : -ECANCELED;
 	if (flags & AION__OP_LINKED)
 		aion__op_unlink(op);
 	op_give_back(op, result);
+	engine->in_flight_nr--;
 	aion__op_end(engine, op, result);
 	if (aion__unlikely(flags & AION__OP_CLOSED))
 		aion__op_close_go_on(engine, fd);

@@ -11,6 +11,8 @@
  * Where the running kernel lacks the opcode, the entry that prepare returns belongs to a job for the worker threads, and
  * commit hands it to them; callers do not see the difference.
  */
+#include <errno.h>
+
 #include "future_int.h"
 
 /* future.state of an operation */
@@ -95,35 +97,41 @@ static inline void aion__op_disown(struct aion_op *op)
 	op->task = NULL;
 }
 
-/* The last completion is there. */
+/* The last completion is there. The caller counts it out of in_flight_nr. */
 static inline void aion__op_end(struct aion__engine *engine, struct aion_op *op, int64_t result)
 {
 	op->future.state = AION__OP_DONE;
-	engine->in_flight_nr--;
 	aion__op_disown(op);
 	aion__future_finish(engine, &op->future, result);
 }
 
-static inline struct io_uring_sqe *aion__op_prepare(struct aion_op *op, unsigned opcode, int fd, unsigned flags)
+/* The entry of an operation that the ring takes. NULL: done with -ENOMEM. */
+static inline struct io_uring_sqe *aion__op_begin(struct aion__engine *engine, struct aion_op *op, unsigned opcode,
+						  int fd, unsigned flags)
 {
-	struct aion__engine *engine = aion__engine;
-	struct io_uring_sqe *sqe;
+	struct io_uring_sqe *sqe = aion__engine_sqe(engine);
 
-	AION_BUG_ON(op->future.state == AION__OP_IN_FLIGHT, "operation started while in flight");
-	if (aion__unlikely(!engine || !aion__ring_is_alive(&engine->ring) || !aion__ring_has_op(&engine->ring, opcode)))
-		return aion__op_prepare_slow(op, opcode, fd, flags);
-	sqe = aion__engine_sqe(engine);
 	aion__op_reset(engine, op, fd, flags);
 	op->opcode = (uint8_t)opcode;
+	sqe->user_data = (uintptr_t)op;
 	if (fd >= 0 && aion__unlikely(aion__op_link(engine, op) < 0)) {
-		/* the entry is ours already: send it as a NOP whose completion is dropped */
+		/* The entry is taken already: it travels as one whose completion is dropped. */
 		io_uring_prep_nop(sqe);
 		sqe->user_data = AION__UD_CANCEL;
 		aion__op_finish(engine, op, -ENOMEM);
 		return NULL;
 	}
-	sqe->user_data = (uintptr_t)op;
 	return sqe;
+}
+
+static inline struct io_uring_sqe *aion__op_prepare(struct aion_op *op, unsigned opcode, int fd, unsigned flags)
+{
+	struct aion__engine *engine = aion__engine;
+
+	AION_BUG_ON(op->future.state == AION__OP_IN_FLIGHT, "operation started while in flight");
+	if (aion__unlikely(!engine || !aion__ring_is_alive(&engine->ring) || !aion__ring_has_op(&engine->ring, opcode)))
+		return aion__op_prepare_slow(op, opcode, fd, flags);
+	return aion__op_begin(engine, op, opcode, fd, flags);
 }
 
 void aion__op_lend(struct aion_op *op);

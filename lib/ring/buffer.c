@@ -9,7 +9,7 @@
 #include "alloc_int.h"
 #include "annotate_int.h"
 
-#define CACHE_LINE_SIZE 64 /* bytes */
+#define CACHE_LINE_SIZE 64               /* bytes */
 #define ARENA_SIZE_MAX ((size_t)1 << 30) /* bytes: the kernel's limit of one registered buffer */
 
 static size_t round_up(size_t size, size_t unit)
@@ -110,7 +110,7 @@ int aion__arena_open(struct aion__arena *arena, struct aion__ring *ring, unsigne
 	if (arena_size(arena) > ARENA_SIZE_MAX)
 		return -EINVAL;
 	arena->memory = pages_map(arena_size(arena));
-	arena->free_stack = aion__alloc(buffer_nr * sizeof(arena->free_stack[0]));
+	arena->free_stack = aion__alloc_zeroed(buffer_nr * (sizeof(arena->free_stack[0]) + sizeof(arena->is_taken[0])));
 	if (arena->memory && arena->free_stack)
 		result = arena_register(arena, ring);
 	if (result < 0) {
@@ -118,6 +118,7 @@ int aion__arena_open(struct aion__arena *arena, struct aion__ring *ring, unsigne
 		return result;
 	}
 	arena->ring = ring;
+	arena->is_taken = (bool *)(arena->free_stack + buffer_nr);
 	while (arena->free_nr < buffer_nr) {
 		arena->free_stack[arena->free_nr] = buffer_nr - 1 - arena->free_nr;
 		arena->free_nr++;
@@ -129,11 +130,14 @@ int aion__arena_open(struct aion__arena *arena, struct aion__ring *ring, unsigne
 void *aion__arena_take(struct aion__arena *arena)
 {
 	char *buffer;
+	uint32_t id;
 
 	AION_ASSERT(arena->ring);
 	if (!arena->free_nr)
 		return NULL;
-	buffer = arena->memory + arena->free_stack[--arena->free_nr] * arena->buffer_size;
+	id = arena->free_stack[--arena->free_nr];
+	arena->is_taken[id] = true;
+	buffer = arena->memory + id * arena->buffer_size;
 	aion__annotate_open(buffer, arena->buffer_size);
 	return buffer;
 }
@@ -141,11 +145,13 @@ void *aion__arena_take(struct aion__arena *arena)
 void aion__arena_put(struct aion__arena *arena, void *buffer)
 {
 	size_t offset = (size_t)((char *)buffer - arena->memory);
+	uint32_t id = (uint32_t)(offset / arena->buffer_size);
 
 	AION_BUG_ON(offset >= arena_size(arena) || offset % arena->buffer_size, "not a buffer of this arena");
-	AION_BUG_ON(arena->free_nr == arena->buffer_nr, "buffer given back twice");
+	AION_BUG_ON(!arena->is_taken[id], "buffer %u of the arena given back twice", id);
 	aion__annotate_closed(buffer, arena->buffer_size);
-	arena->free_stack[arena->free_nr++] = (uint32_t)(offset / arena->buffer_size);
+	arena->is_taken[id] = false;
+	arena->free_stack[arena->free_nr++] = id;
 }
 
 void aion__arena_close(struct aion__arena *arena)

@@ -2,14 +2,14 @@
 #ifndef AION_RING_BUFFER_INT_H
 #define AION_RING_BUFFER_INT_H
 /*
- * What is registered with a ring beforehand, so that operations need not look it up each time: descriptors, buffers, and
- * buffers that the kernel picks by itself when data comes.
+ * What is registered with a ring beforehand, so that operations need not look it up each time: descriptors, buffers,
+ * and buffers that the kernel picks by itself when data comes.
  *
  * Buffer memory is mapped here and never comes from an allocator: one that returns pages to the kernel behind our back
  * would leave the kernel writing into pages that nobody sees any more.
  *
- * Everything here is for the loop's thread, between the ring's init and its fini. The close functions do nothing on what
- * is not open (all zero), and in a forked child give back the memory only.
+ * Everything here is for the loop's thread, between the ring's init and its fini. The close functions do nothing on
+ * what is not open (all zero), and in a forked child give back the memory only.
  */
 #include <stddef.h>
 
@@ -43,6 +43,7 @@ struct aion__arena {
 	unsigned buffer_nr;
 	unsigned free_nr;
 	uint32_t *free_stack; /* the last given back is the first taken: it is warm */
+	bool *is_taken;       /* a flag a buffer, in the same memory */
 };
 
 /* buffer_size: rounded up to whole pages. -EINVAL (0, or above 1 GiB in all), -EBUSY (the ring has one), -ENOMEM (also:
@@ -56,8 +57,8 @@ void aion__arena_close(struct aion__arena *arena);
 
 /*
  * The buffer ring: a group of equal buffers lent to the kernel, which picks one when data comes (IOSQE_BUFFER_SELECT
- * with buf_group = group_id) and says in the completion which. take() gives it to the program, recycle() lends it to the
- * kernel again. When the program holds all of them, operations of the group end with -ENOBUFS.
+ * with buf_group = group_id) and says in the completion which. take() gives it to the program, recycle() lends it to
+ * the kernel again. When the program holds all of them, operations of the group end with -ENOBUFS.
  */
 struct aion__buffer_ring {
 	struct aion__ring *ring; /* NULL = closed */

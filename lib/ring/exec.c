@@ -22,7 +22,6 @@
 
 #include "syscall_int.h"
 
-
 typedef int64_t exec_fn(const struct io_uring_sqe *sqe);
 
 /* What libc's functions say. errno is put back by the entry points. */
@@ -146,8 +145,7 @@ static int64_t exec_fadvise(const struct io_uring_sqe *sqe)
 /* The same with off, since addr is the address. */
 static int64_t exec_madvise(const struct io_uring_sqe *sqe)
 {
-	return from_libc(
-		madvise(to_ptr(sqe->addr), sqe->off ? (size_t)sqe->off : sqe->len, (int)sqe->fadvise_advice));
+	return from_libc(madvise(to_ptr(sqe->addr), sqe->off ? (size_t)sqe->off : sqe->len, (int)sqe->fadvise_advice));
 }
 
 /* ---- poll */
@@ -186,8 +184,7 @@ static int64_t exec_statx(const struct io_uring_sqe *sqe)
 
 static int64_t exec_renameat(const struct io_uring_sqe *sqe)
 {
-	return from_libc(
-		renameat2(sqe->fd, to_ptr(sqe->addr), (int)sqe->len, to_ptr(sqe->addr2), sqe->rename_flags));
+	return from_libc(renameat2(sqe->fd, to_ptr(sqe->addr), (int)sqe->len, to_ptr(sqe->addr2), sqe->rename_flags));
 }
 
 static int64_t exec_unlinkat(const struct io_uring_sqe *sqe)
@@ -213,14 +210,13 @@ static int64_t exec_symlinkat(const struct io_uring_sqe *sqe)
 
 static int64_t exec_fsetxattr(const struct io_uring_sqe *sqe)
 {
-	return from_libc(
-		fsetxattr(sqe->fd, to_ptr(sqe->addr), to_ptr(sqe->addr2), sqe->len, (int)sqe->xattr_flags));
+	return from_libc(fsetxattr(sqe->fd, to_ptr(sqe->addr), to_ptr(sqe->addr2), sqe->len, (int)sqe->xattr_flags));
 }
 
 static int64_t exec_setxattr(const struct io_uring_sqe *sqe)
 {
-	return from_libc(setxattr(to_ptr(sqe->addr3), to_ptr(sqe->addr), to_ptr(sqe->addr2), sqe->len,
-				  (int)sqe->xattr_flags));
+	return from_libc(
+		setxattr(to_ptr(sqe->addr3), to_ptr(sqe->addr), to_ptr(sqe->addr2), sqe->len, (int)sqe->xattr_flags));
 }
 
 static int64_t exec_fgetxattr(const struct io_uring_sqe *sqe)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "syscall_int.h"
 
@@ -21,8 +22,8 @@ static void *to_ptr(uint64_t address)
 }
 
 /*
- * RWF_NOWAIT does not help with O_DIRECT, where the call waits for the device, nor with O_DSYNC, where a write waits for
- * the flush. Asking for a descriptor's flags costs a tenth of a hot read, so the answer is kept for some calls. A
+ * RWF_NOWAIT does not help with O_DIRECT, where the call waits for the device, nor with O_DSYNC, where a write waits
+ * for the flush. Asking for a descriptor's flags costs a tenth of a hot read, so the answer is kept for some calls. A
  * descriptor number that was given anew within them makes a try block once in a while, or go by the ring needlessly;
  * nothing worse.
  */
@@ -68,8 +69,8 @@ static inline int64_t try_read(const struct io_uring_sqe *sqe, const struct iove
 {
 	if (is_sector_aligned(sqe) && flags_of(sqe->fd)->is_direct)
 		return -EAGAIN;
-	return aion__syscall6(SYS_preadv2, sqe->fd, (long)iov, iov_nr, (long)sqe->off,
-			      (long)((int64_t)sqe->off >> 32), sqe->rw_flags | RWF_NOWAIT);
+	return aion__syscall6(SYS_preadv2, sqe->fd, (long)iov, iov_nr, (long)sqe->off, (long)((int64_t)sqe->off >> 32),
+			      sqe->rw_flags | RWF_NOWAIT);
 }
 
 static int64_t try_with_flag(const struct io_uring_sqe *sqe, int flag)
@@ -91,12 +92,13 @@ static int64_t try_write(const struct io_uring_sqe *sqe)
 
 /*
  * Open if every name of the path is cached. A pipe or a terminal may block in the open itself, so it is done with
- * O_NONBLOCK, which is taken off again: as io_uring does it, hence with the same result. (One consequence, of both: the
- * open of a named pipe does not wait for the other end.)
+ * O_NONBLOCK, which is taken off again (io_uring heeds it on plain files, too). The open of a named pipe waits for the
+ * other end: not here.
  */
 static int64_t try_open(int dir_fd, uint64_t path, const struct open_how *wanted)
 {
 	struct open_how how = *wanted;
+	struct stat status;
 	int64_t fd;
 
 	if (how.flags & (O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)))
@@ -105,8 +107,15 @@ static int64_t try_open(int dir_fd, uint64_t path, const struct open_how *wanted
 	if (!(how.flags & (O_PATH | O_DIRECTORY)))
 		how.flags |= O_NONBLOCK;
 	fd = aion__syscall6(SYS_openat2, dir_fd, (long)path, (long)&how, sizeof(how), 0, 0);
-	if (fd >= 0 && how.flags != wanted->flags)
-		aion__syscall6(SYS_fcntl, fd, F_SETFL, (long)wanted->flags, 0, 0, 0);
+	if (how.flags == wanted->flags)
+		return fd;
+	if (fd < 0)
+		return fd == -ENXIO ? -EAGAIN : fd;
+	if (fstat((int)fd, &status) < 0 || S_ISFIFO(status.st_mode)) {
+		close((int)fd);
+		return -EAGAIN;
+	}
+	aion__syscall6(SYS_fcntl, fd, F_SETFL, (long)wanted->flags, 0, 0, 0);
 	return fd;
 }
 

@@ -7,16 +7,13 @@
 #include "ring_int.h"
 #include "syscall_int.h"
 
-static int kernel_enter(struct aion__ring *ring, unsigned to_submit, unsigned wait_nr, int64_t deadline_ns)
+static __attribute__((noinline)) int kernel_enter_until(struct aion__ring *ring, unsigned to_submit, unsigned wait_nr,
+							int64_t deadline_ns)
 {
 	struct io_uring_getevents_arg arg = {0};
 	struct __kernel_timespec wait_time;
-	int64_t wait_ns;
+	int64_t wait_ns = deadline_ns - aion__clock_ns();
 
-	if (!wait_nr || deadline_ns == AION_NEVER)
-		return (int)aion__syscall6(__NR_io_uring_enter, ring->enter_fd, to_submit, wait_nr,
-					   ring->enter_flags | IORING_ENTER_GETEVENTS, 0, _NSIG / 8);
-	wait_ns = deadline_ns - aion__clock_ns();
 	if (wait_ns < 0)
 		wait_ns = 0;
 	wait_time.tv_sec = wait_ns / AION_SECOND;
@@ -25,6 +22,14 @@ static int kernel_enter(struct aion__ring *ring, unsigned to_submit, unsigned wa
 	return (int)aion__syscall6(__NR_io_uring_enter, ring->enter_fd, to_submit, wait_nr,
 				   ring->enter_flags | IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, (long)&arg,
 				   sizeof(arg));
+}
+
+static int kernel_enter(struct aion__ring *ring, unsigned to_submit, unsigned wait_nr, int64_t deadline_ns)
+{
+	if (wait_nr && deadline_ns != AION_NEVER)
+		return kernel_enter_until(ring, to_submit, wait_nr, deadline_ns);
+	return (int)aion__syscall6(__NR_io_uring_enter, ring->enter_fd, to_submit, wait_nr,
+				   ring->enter_flags | IORING_ENTER_GETEVENTS, 0, _NSIG / 8);
 }
 
 static int kernel_register(struct aion__ring *ring, unsigned opcode, const void *arg, unsigned nr)

@@ -221,42 +221,29 @@ void aion__ring_fini(struct aion__ring *ring)
 	ring->fork_page = NULL;
 }
 
-static int ring_enter_once(struct aion__ring *ring, unsigned to_submit, unsigned wait_nr, int64_t deadline_ns)
+int aion__ring_enter_again(struct aion__ring *ring, int result, unsigned wait_nr, int64_t deadline_ns)
 {
-	int fault = aion__fault_hit(AION__FAULT_RING_ENTER);
+	/* The kernel stopped short, for want of memory, and has not waited: the rest goes now. */
+	while (result > 0) {
+		unsigned to_submit = aion__ring_queued(ring);
 
-	ring->stats.enter_nr++;
-	return fault ? fault : ring->backend->enter(ring, to_submit, wait_nr, deadline_ns);
-}
-
-int aion__ring_enter(struct aion__ring *ring, unsigned wait_nr, int64_t deadline_ns)
-{
-	struct io_uring_sq *sq = &ring->uring.sq;
-	unsigned to_submit;
-	int result;
-
-	AION_ASSERT(ring->is_bound);
-	__atomic_store_n(sq->ktail, sq->sqe_tail, __ATOMIC_RELEASE);
-	do {
-		to_submit = aion__ring_queued(ring);
-		result = ring_enter_once(ring, to_submit, wait_nr, deadline_ns);
-		if (aion__likely(result >= 0)) {
+		ring->stats.submit_nr += (unsigned)result;
+		result = aion__ring_enter_once(ring, to_submit, wait_nr, deadline_ns);
+		if (result >= 0 && (unsigned)result >= to_submit) {
 			ring->stats.submit_nr += (unsigned)result;
-			if (aion__likely((unsigned)result >= to_submit))
-				return 0;
-			/* The kernel stopped short, for want of memory; it has not waited. The rest goes now. */
-			if (result == 0)
-				return -EAGAIN;
+			return 0;
 		}
-	} while (result >= 0);
+	}
 	switch (-result) {
 	case EINTR:
 	case ETIME:
 		/* The wait ended; an error is reported only where nothing was left to submit. */
 		return 0;
+	case 0:
 	case EAGAIN:
+		return -EAGAIN;
 	case EBUSY:
-		return result;
+		return -EBUSY;
 	case EBADR:
 		aion__bug(__func__, __FILE__, __LINE__, "the kernel lost a completion (io_uring_enter: EBADR)");
 	default:

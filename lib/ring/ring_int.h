@@ -12,6 +12,7 @@
 
 #include "assert_int.h"
 #include "compat_int.h"
+#include "fault_int.h"
 
 struct aion__ring;
 struct aion__workers;
@@ -117,11 +118,36 @@ static inline unsigned aion__ring_cq_ready(const struct aion__ring *ring)
 	return __atomic_load_n(ring->uring.cq.ktail, __ATOMIC_ACQUIRE) - *ring->uring.cq.khead;
 }
 
+/* The kernel took less than all, or failed: the rest of aion__ring_enter(). */
+int aion__ring_enter_again(struct aion__ring *ring, int result, unsigned wait_nr, int64_t deadline_ns);
+
+static inline int aion__ring_enter_once(struct aion__ring *ring, unsigned to_submit, unsigned wait_nr,
+					int64_t deadline_ns)
+{
+	int fault = aion__fault_hit(AION__FAULT_RING_ENTER);
+
+	ring->stats.enter_nr++;
+	return fault ? fault : ring->backend->enter(ring, to_submit, wait_nr, deadline_ns);
+}
+
 /*
  * Hand over everything queued and wait for wait_nr completions until deadline_ns.
  * 0: go on and reap. -EBUSY, -EAGAIN: reap, then call again. Any other failure aborts: the ring is broken.
  */
-int aion__ring_enter(struct aion__ring *ring, unsigned wait_nr, int64_t deadline_ns);
+static inline int aion__ring_enter(struct aion__ring *ring, unsigned wait_nr, int64_t deadline_ns)
+{
+	unsigned to_submit;
+	int result;
+
+	AION_ASSERT(ring->is_bound);
+	__atomic_store_n(ring->uring.sq.ktail, ring->uring.sq.sqe_tail, __ATOMIC_RELEASE);
+	to_submit = aion__ring_queued(ring);
+	result = aion__ring_enter_once(ring, to_submit, wait_nr, deadline_ns);
+	if (aion__unlikely(result != (int)to_submit))
+		return aion__ring_enter_again(ring, result, wait_nr, deadline_ns);
+	ring->stats.submit_nr += to_submit;
+	return 0;
+}
 
 /* From any thread: the loop's wait returns, the loop sees AION__UD_WAKE. */
 void aion__ring_wake(struct aion__ring *ring);

@@ -30,15 +30,15 @@ struct worker_thread {
 struct aion__workers {
 	struct aion__ring *ring;
 	pthread_mutex_t lock;
-	pthread_cond_t work;      /* there is a job, or it is time to stop */
+	pthread_cond_t work; /* there is a job, or it is time to stop */
 	struct job_queue fast;
 	struct job_queue slow;
 	struct job_queue done;
 	unsigned alive_nr;
-	unsigned idle_nr;         /* waiting, or woken and not yet running */
+	unsigned idle_nr; /* waiting, or woken and not yet running */
 	unsigned slow_running_nr;
-	unsigned slow_max;        /* threads that slow jobs may hold */
-	bool slow_is_next;        /* whose turn it is when both kinds queue */
+	unsigned slow_max; /* threads that slow jobs may hold */
+	bool slow_is_next; /* whose turn it is when both kinds queue */
 	bool is_stopping;
 	unsigned thread_max;
 	struct worker_thread threads[];
@@ -83,8 +83,8 @@ static unsigned runnable_nr(const struct aion__workers *workers)
 static struct aion__job *take_job(struct aion__workers *workers)
 {
 	bool slow_can = workers->slow.nr && workers->slow_running_nr < workers->slow_max;
-	struct job_queue *queue = slow_can && (workers->slow_is_next || !workers->fast.nr) ? &workers->slow
-											   : &workers->fast;
+	struct job_queue *queue =
+		slow_can && (workers->slow_is_next || !workers->fast.nr) ? &workers->slow : &workers->fast;
 	struct aion__job *job = queue->head;
 
 	if (!job)

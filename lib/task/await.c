@@ -103,7 +103,8 @@ int64_t aion_await(struct aion_future *future)
 		return await_cancelled(loop, task, future);
 	}
 	task->is_interruptible = !future_must_end(future);
-	if (aion__unlikely(future_suspend(loop, task, future) < 0))
+	/* What became done between the interruption and now is a result, and kept. */
+	if (aion__unlikely(future_suspend(loop, task, future) < 0 && !aion__future_is_done(future)))
 		return aion__task_refuse(task);
 	return future_receive(task, future);
 }
@@ -132,14 +133,11 @@ int64_t aion_nop(void)
 		aion__loop_spend(loop, task);
 		return aion__task_refuse(task);
 	}
-	aion_op_init(&op);
-	sqe = aion__op_prepare(&op, IORING_OP_NOP, -1, 0);
-	if (aion__unlikely(!sqe))
-		return op.future.result;
+	sqe = aion__op_begin(&loop->engine, &op, IORING_OP_NOP, -1, 0); /* every kernel has it */
 	io_uring_prep_nop(sqe);
 	task->is_interruptible = false;
 	future_suspend(loop, task, &op.future);
-	return future_receive(task, &op.future);
+	return op.future.result;
 }
 
 /* The result of an operation that nobody has received. */

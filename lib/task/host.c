@@ -87,14 +87,13 @@ static int loop_init(struct aion_loop *loop, const struct aion_loop_options *opt
 	result = aion__engine_init(&loop->engine, &ring_options, create_error, sizeof(create_error));
 	if (result < 0)
 		return result;
-	result = aion__wheel_init(&loop->wheel, loop->engine.ring.backend->now(&loop->engine.ring));
+	result = aion__wheel_init(&loop->wheel, aion__loop_now(loop));
 	if (result < 0) {
 		aion__engine_fini(&loop->engine);
 		return result;
 	}
 	aion__stack_pool_init(&loop->stacks);
 	loop->stack_class = (uint8_t)class;
-	loop->run_left = AION__RUN_MAX;
 	loop->no_overflow_handler = options->no_overflow_handler;
 	loop->host_fd = -1;
 	loop->root.scope = (struct aion_scope){.is_group = true};
@@ -167,7 +166,8 @@ static int loop_bind(struct aion_loop *loop)
 /* Enter the loop from the thread's own stack. */
 static int host_enter(struct aion_loop *loop, struct aion__engine **ret_outer)
 {
-	if (aion__task_current())
+	/* A post of this loop's is inside of it, too, on the stack of some task. */
+	if (aion__task_current() || aion__engine == &loop->engine)
 		return -EBUSY;
 	if (!aion__ring_is_alive(&loop->engine.ring))
 		return -ECHILD;
@@ -229,24 +229,34 @@ int64_t aion_run(aion_fn *fn, void *arg, const struct aion_loop_options *options
 	return result;
 }
 
-/* Nothing more comes in; what came in runs. */
+/* Of a loop that could not be taken by any thread: nothing more comes in; what came in runs. */
 static void loop_close_posts(struct aion_loop *loop)
 {
 	struct aion__post *none = NULL;
 
+	loop->root.is_open = false;
 	while (!atomic_compare_exchange_strong(&loop->posts, &none, AION__POSTS_CLOSED)) {
 		aion__loop_run_posts(loop);
 		none = NULL;
 	}
 }
 
-/* Cancel and join every task; then wait for what was left to the loop: owned buffers, detached calls. */
+/*
+ * Cancel and join every task, also those that accepted posts spawn; then wait for what was left to the loop: owned
+ * buffers, detached calls.
+ */
 static void loop_drain(struct aion_loop *loop)
 {
+	struct aion__post *none;
+
 	aion__scope_cancel(&loop->root.scope, AION_REASON_SHUTDOWN);
 	loop->root.joiner = &loop->host;
-	while (loop->root.child_nr)
-		host_suspend(loop);
+	do {
+		aion__loop_run_posts(loop);
+		while (loop->root.child_nr)
+			host_suspend(loop);
+		none = NULL;
+	} while (!atomic_compare_exchange_strong(&loop->posts, &none, AION__POSTS_CLOSED));
 	loop->root.joiner = NULL;
 	loop->root.is_open = false;
 	while (loop->engine.in_flight_nr || loop->call_nr)
@@ -260,18 +270,18 @@ void aion_loop_destroy(struct aion_loop *loop)
 
 	if (!loop)
 		return;
-	AION_BUG_ON(aion__task_current(), "loop destroyed inside a task");
+	AION_BUG_ON(aion__task_current() || outer == &loop->engine, "loop destroyed inside a task or post");
 	AION_BUG_ON(loop->is_bound && !pthread_equal(loop->thread, pthread_self()), "loop destroyed on another thread");
 	is_alive = aion__ring_is_alive(&loop->engine.ring);
 	aion__engine = &loop->engine;
 	if (is_alive && (loop->is_bound || loop_bind(loop) == 0))
 		loop_drain(loop);
-	if (is_alive)
+	else if (is_alive)
 		loop_close_posts(loop);
 	if (loop->is_bound && !loop->no_overflow_handler)
 		aion__overflow_leave(&loop->overflow);
 	aion__engine_fini(&loop->engine);
-	aion__engine = outer == &loop->engine ? NULL : outer;
+	aion__engine = outer;
 	if (loop->host_fd >= 0)
 		close(loop->host_fd);
 	aion__wheel_fini(&loop->wheel);
@@ -306,7 +316,7 @@ static bool loop_has_work(struct aion_loop *loop)
 {
 	struct aion__ring *ring = &loop->engine.ring;
 
-	return loop->run || loop->engine.ready_head || aion__ring_flags(ring) || aion__ring_cq_ready(ring) ||
+	return !aion__ready_is_empty(&loop->engine.ready) || aion__ring_flags(ring) || aion__ring_cq_ready(ring) ||
 	       aion__ring_queued(ring) || atomic_load(&loop->posts);
 }
 
@@ -319,7 +329,7 @@ int aion_loop_turn(struct aion_loop *loop)
 		return result;
 	host_fd_listen(loop, false);
 	loop->clock_is_stale = true;
-	aion__loop_breathe(loop);
+	aion__loop_pass(loop);
 	/* The host stands behind those who are ready now; the queue, not empty, keeps the turn from waiting. */
 	aion__engine_make_ready(&loop->engine, &loop->host.runnable);
 	host_suspend(loop);
@@ -331,29 +341,37 @@ int aion_loop_turn(struct aion_loop *loop)
 	return result;
 }
 
+/* What the loop has queued so far leaves now: the host's next turn comes after the descriptor has spoken. */
+static int host_fd_open(struct aion_loop *loop)
+{
+	struct aion__ring *ring = &loop->engine.ring;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int result;
+
+	if (fd < 0)
+		return -errno;
+	result = ring->backend->register_(ring, IORING_REGISTER_EVENTFD, &fd, 1);
+	if (result < 0) {
+		close(fd);
+		return result;
+	}
+	loop->host_fd = fd;
+	while (aion__ring_queued(ring))
+		aion__engine_enter(&loop->engine, 0, AION_NEVER);
+	return 0;
+}
+
 int aion_loop_fd(struct aion_loop *loop)
 {
 	struct aion__engine *outer;
-	int result;
+	int result = host_enter(loop, &outer);
 
-	if (loop->host_fd >= 0)
-		return loop->host_fd;
-	result = host_enter(loop, &outer);
 	if (result < 0)
 		return result;
-	host_leave(outer);
-	loop->host_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loop->host_fd < 0)
-		return -errno;
-	result = loop->engine.ring.backend->register_(&loop->engine.ring, IORING_REGISTER_EVENTFD, &loop->host_fd, 1);
-	if (result < 0) {
-		close(loop->host_fd);
-		loop->host_fd = -1;
-		return result;
-	}
-	while (aion__ring_queued(&loop->engine.ring))
-		aion__engine_enter(&loop->engine, 0, AION_NEVER);
-	return loop->host_fd;
+		result = host_fd_open(loop);
+	host_leave(outer);
+	return result < 0 ? result : loop->host_fd;
 }
 
 int64_t aion_loop_timeout_ns(struct aion_loop *loop)
@@ -378,7 +396,7 @@ void aion_loop_stats(const struct aion_loop *loop, struct aion_loop_stats *ret_s
 		.complete_nr = ring->complete_nr,
 		.inline_nr = loop->engine.inline_nr,
 		.worker_nr = ring->worker_nr,
-		.switch_nr = loop->switch_nr + AION__RUN_MAX - loop->run_left,
+		.switch_nr = loop->switch_nr,
 		.spawn_nr = loop->spawn_nr,
 		.turn_nr = loop->turn_nr,
 		.task_nr = loop->task_nr,

@@ -9,8 +9,6 @@
 int64_t aion__loop_now(struct aion_loop *loop)
 {
 	loop->now_ns = loop->engine.ring.backend->now(&loop->engine.ring);
-	loop->clock_turns = 0;
-	loop->clock_is_stale = false;
 	return loop->now_ns;
 }
 
@@ -21,6 +19,8 @@ static void loop_expire(struct aion_loop *loop)
 
 	if (!loop->clock_is_stale && ++loop->clock_turns < AION__CLOCK_TURN_MAX)
 		return;
+	loop->clock_turns = 0;
+	loop->clock_is_stale = false;
 	aion__loop_now(loop);
 	while ((timer = aion__wheel_expire(&loop->wheel, loop->now_ns)) != NULL) {
 		if (timer->expire)
@@ -50,14 +50,14 @@ void aion__loop_run_posts(struct aion_loop *loop)
 	}
 }
 
-static inline void loop_enter(struct aion_loop *loop, unsigned wait_nr, int64_t deadline_ns)
+static inline __attribute__((always_inline)) void loop_enter(struct aion_loop *loop, unsigned wait_nr, int64_t deadline_ns)
 {
 	aion__engine_enter(&loop->engine, wait_nr, deadline_ns);
 	loop->clock_is_stale = true;
 }
 
 /* Everything but running tasks: posts, timers, one enter if there is a reason for it, reaping. */
-static void loop_pass(struct aion_loop *loop, bool may_wait)
+static inline __attribute__((always_inline)) void loop_pass(struct aion_loop *loop, bool may_wait)
 {
 	struct aion__engine *engine = &loop->engine;
 
@@ -67,7 +67,7 @@ static void loop_pass(struct aion_loop *loop, bool may_wait)
 		aion__loop_run_posts(loop);
 	if (loop->wheel.nr)
 		loop_expire(loop);
-	if (may_wait && !engine->ready_head && !aion__ring_cq_ready(&engine->ring))
+	if (may_wait && aion__ready_is_empty(&engine->ready) && !aion__ring_cq_ready(&engine->ring))
 		loop_enter(loop, 1, loop->wheel.nr ? aion__wheel_next_ns(&loop->wheel) : AION_NEVER);
 	else if (aion__ring_queued(&engine->ring) || aion__ring_flags(&engine->ring))
 		loop_enter(loop, 0, AION_NEVER);
@@ -75,30 +75,25 @@ static void loop_pass(struct aion_loop *loop, bool may_wait)
 		aion__engine_reap(engine);
 }
 
-struct aion__runnable *aion__loop_turn(struct aion_loop *loop)
+void aion__loop_pass(struct aion_loop *loop)
 {
-	struct aion__engine *engine = &loop->engine;
-	struct aion__runnable *run;
+	loop_pass(loop, false);
+}
+
+void aion__loop_turn(struct aion_loop *loop)
+{
+	struct aion__ready *ready = &loop->engine.ready;
+	unsigned ready_nr;
 
 	do {
 		loop_pass(loop, true);
-	} while (!engine->ready_head);
-	run = engine->ready_head;
-	engine->ready_head = NULL;
-	engine->ready_tail = &engine->ready_head;
-	loop->switch_nr += AION__RUN_MAX - loop->run_left;
-	loop->run_left = AION__RUN_MAX;
-	return run;
-}
-
-void aion__loop_breathe(struct aion_loop *loop)
-{
-	struct aion__runnable *task = loop->engine.task;
-
-	loop->switch_nr += AION__RUN_MAX;
-	loop->run_left = AION__RUN_MAX;
-	loop_pass(loop, false);
-	loop->engine.task = task;
+		ready_nr = ready->tail - ready->head;
+	} while (!ready_nr);
+	/* What these make ready comes after the next look at the ring; if they are very many, so do the last of them. */
+	if (ready_nr > AION__RUN_MAX)
+		ready_nr = AION__RUN_MAX;
+	ready->batch_end = ready->head + ready_nr;
+	loop->switch_nr += ready_nr;
 }
 
 /* Give a fresh task its stack. Without memory for it the task ends here, without having run. */

@@ -29,8 +29,6 @@ struct aion__task_slab;
 
 struct aion_loop {
 	struct aion__engine engine; /* first: an engine's address is its loop's */
-	struct aion__runnable *run; /* the rest of this turn's snapshot of ready tasks */
-	unsigned run_left;          /* how many of them before the ring is looked at */
 	unsigned budget;            /* of the running task */
 	struct aion_task *task_free;
 	struct aion__stack_pool stacks;
@@ -65,10 +63,10 @@ static inline struct aion_loop *aion__loop(void)
 	return (struct aion_loop *)aion__engine;
 }
 
-/* Turn the loop until something is ready, and make that the snapshot. Runs on the suspender's stack. */
-struct aion__runnable *aion__loop_turn(struct aion_loop *loop);
-/* In the middle of a long snapshot: let I/O and timers have their say. */
-void aion__loop_breathe(struct aion_loop *loop);
+/* Turn the loop until something is ready, and make that the batch. Runs on the suspender's stack. */
+void aion__loop_turn(struct aion_loop *loop);
+/* Posts, timers, the ring; without waiting. */
+void aion__loop_pass(struct aion_loop *loop);
 /* Switch from self to a task that has no stack yet. */
 void aion__loop_start(struct aion_loop *loop, struct aion_task *self, struct aion_task *task);
 void aion__loop_run_posts(struct aion_loop *loop);
@@ -81,13 +79,12 @@ int aion__loop_push(struct aion_loop *loop, struct aion__post *post);
 /* The next task to run, taken off the queue. */
 static inline struct aion_task *aion__loop_next(struct aion_loop *loop)
 {
-	struct aion__runnable *next = loop->run;
+	struct aion__ready *ready = &loop->engine.ready;
+	struct aion__runnable *next;
 
-	if (aion__unlikely(--loop->run_left == 0))
-		aion__loop_breathe(loop);
-	if (aion__unlikely(!next))
-		next = aion__loop_turn(loop);
-	loop->run = next->next;
+	if (aion__unlikely(ready->head == ready->batch_end))
+		aion__loop_turn(loop);
+	next = ready->places[ready->head++ & ready->mask];
 	next->is_queued = false;
 	return (struct aion_task *)next;
 }

@@ -50,7 +50,7 @@ static char *line_put_number(char *at, const char *end, size_t number)
 /* By hand: printf is not for signal handlers. */
 static void overflow_print(const struct aion__overflow *overflow)
 {
-	char line[LINE_SIZE];
+	char line[LINE_SIZE] = "";
 	char *end = line + sizeof(line) - 1;
 	char *at = line;
 	ssize_t written;
@@ -143,20 +143,19 @@ static void handler_remove(size_t i)
 }
 
 /* The kernel's own part of the frame grows with the processor's registers. */
-static int alt_stack_install(void)
+static void alt_stack_install(void)
 {
 	size_t size = ALT_STACK_SIZE + getauxval(AT_MINSIGSTKSZ);
 	stack_t now;
 	void *memory;
 
 	if (sigaltstack(NULL, &now) < 0 || !(now.ss_flags & SS_DISABLE))
-		return 0;
+		return;
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
-		return -ENOMEM;
+		return;
 	alt_stack = (stack_t){.ss_sp = memory, .ss_size = size};
 	sigaltstack(&alt_stack, NULL);
-	return 0;
 }
 
 /* If another one is in place by now, whoever did that had ours before and may bring it back: it stays mapped. */
@@ -172,24 +171,21 @@ static void alt_stack_remove(void)
 	alt_stack.ss_sp = NULL;
 }
 
-int aion__overflow_enter(struct aion__overflow_watch *watch, aion__overflow_find_fn *find, void *arg)
+void aion__overflow_enter(struct aion__overflow_watch *watch, aion__overflow_find_fn *find, void *arg)
 {
 	int saved_errno = errno;
-	int result = 0;
 
 	if (!watches)
-		result = alt_stack_install();
-	if (!result) {
-		*watch = (struct aion__overflow_watch){.next = watches, .find = find, .arg = arg};
-		__atomic_store_n(&watches, watch, __ATOMIC_RELEASE);
-		pthread_mutex_lock(&handler_lock);
-		if (!watch_nr++)
-			for (size_t i = 0; i < SIGNAL_NR; i++)
-				handler_install(i);
-		pthread_mutex_unlock(&handler_lock);
-	}
+		alt_stack_install();
+	*watch = (struct aion__overflow_watch){.next = watches, .find = find, .arg = arg};
+	__atomic_store_n(&watches, watch, __ATOMIC_RELEASE);
+
+	pthread_mutex_lock(&handler_lock);
+	if (!watch_nr++)
+		for (size_t i = 0; i < SIGNAL_NR; i++)
+			handler_install(i);
+	pthread_mutex_unlock(&handler_lock);
 	errno = saved_errno;
-	return result;
 }
 
 void aion__overflow_leave(struct aion__overflow_watch *watch)

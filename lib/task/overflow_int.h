@@ -31,9 +31,9 @@ struct aion__overflow_watch {
 /*
  * A loop takes this thread, or gives it up, in any order. The process's first watch installs the handler, its last one
  * brings the one before back; a thread's first installs an alternate signal stack unless there is one, its last removes
- * it again. enter's errors: -ENOMEM (the alternate stack); nothing is installed then.
+ * it again. Without memory for the alternate stack an overflow dies of the bare signal, as it would without a watch.
  */
-int aion__overflow_enter(struct aion__overflow_watch *watch, aion__overflow_find_fn *find, void *arg);
+void aion__overflow_enter(struct aion__overflow_watch *watch, aion__overflow_find_fn *find, void *arg);
 void aion__overflow_leave(struct aion__overflow_watch *watch);
 
 #endif

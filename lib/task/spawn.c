@@ -14,8 +14,12 @@ struct aion__task_slab {
 
 static int task_slab_grow(struct aion_loop *loop)
 {
-	struct aion__task_slab *slab = aion__alloc_zeroed(sizeof(*slab));
+	struct aion__task_slab *slab;
 
+	/* Every task and the host may be ready at once. */
+	if (aion__ready_reserve(&loop->engine.ready, loop->task_nr + AION__TASK_SLAB_NR + 1) < 0)
+		return -ENOMEM;
+	slab = aion__alloc_zeroed(sizeof(*slab));
 	if (!slab)
 		return -ENOMEM;
 	slab->next = loop->task_slabs;
@@ -285,9 +289,8 @@ int aion_spawn_now(struct aion_group *group, aion_fn *fn, void *arg)
 	if (aion__unlikely(!task))
 		return spawn_failed(group, NULL, NULL, error);
 	/* The caller goes on next: it stands at the head of the queue while the child runs. */
-	self->runnable.next = loop->run;
 	self->runnable.is_queued = true;
-	loop->run = &self->runnable;
+	loop->engine.ready.places[--loop->engine.ready.head & loop->engine.ready.mask] = &self->runnable;
 	aion__loop_start(loop, self, task);
 	return 0;
 }

@@ -105,9 +105,12 @@ int64_t aion_gather(struct aion_future *const *futures, size_t nr, int64_t *ret_
 	/* One after another: the last to end decides when all are done. Nothing is recorded. */
 	for (size_t i = 0; i < nr; i++) {
 		bool was_done = aion__future_is_done(futures[i]);
-		int64_t result = was_done ? futures[i]->result : aion_await(futures[i]);
+		int64_t result;
 
-		/* Broken off, or an operation that the cancellation ended: the rest is still asked to end. */
+		if (gave_up && !was_done && futures[i]->kind != AION__FUTURE_OP)
+			continue;
+		result = was_done ? futures[i]->result : aion_await(futures[i]);
+		/* Broken off, or an operation that the cancellation ended: the other operations are still asked to end. */
 		if (!was_done && result == -ECANCELED && task->cancelled)
 			gave_up = true;
 		futures[i]->flags |= aion__future_is_done(futures[i]) ? AION__OP_RECEIVED : 0;

@@ -13,7 +13,7 @@ enum {
 	SLAB_SIZE = 64 * 1024,
 	HEAP_FIRST_NR = 64,
 	RUN_FULL_NR = AION__WHEEL_RUN_NR - PIECE_ENTRY_NR, /* with more in it, another piece may not fit */
-	CROWD_PIECE_NR = 8, /* a slot of more pieces is not searched for its earliest deadline */
+	CROWD_PIECE_NR = 4, /* a slot of more pieces is not searched for its earliest deadline */
 	SORT_SIMPLE_NR = 24,
 	SORT_DIGIT_BITS = 6,
 	SORT_DIGIT_NR = 1 << SORT_DIGIT_BITS,
@@ -21,7 +21,8 @@ enum {
 	TICK_SLOT = 3 * 64, /* the first one */
 	LONG_SLOT = TICK_SLOT + 256,
 	LONGER_SLOT = LONG_SLOT + 256,
-	LONG_RUN_NR = 128, /* a slot of 2^26 ns with no more entries goes into the run; all armed within it to the heap */
+	LONG_RUN_NR =
+		128, /* a slot of 2^26 ns with no more entries goes into the run; all armed within it to the heap */
 };
 
 _Static_assert(sizeof(struct aion_timer) == 64, "a timer is one cache line");
@@ -163,7 +164,7 @@ static void piece_close(const struct aion__wheel *wheel, struct aion__wheel_piec
 
 static void piece_unlink(struct aion__wheel *wheel, struct aion__wheel_piece *piece);
 
-/* Drop the dead at the end of a slot, with the piece if nothing else is in it. */
+/* Drop the dead at the end of a slot, with the piece if nothing else is in it: a slot's last entry lives. */
 static void slot_trim(struct aion__wheel *wheel, struct aion__wheel_piece *piece)
 {
 	struct aion__wheel_entry *end = wheel->ends[piece->slot];
@@ -312,13 +313,18 @@ int aion__wheel_arm_slow(struct aion__wheel *wheel, struct aion_timer *timer, in
 	return 0;
 }
 
-static void piece_cancel(struct aion__wheel *wheel, struct aion__wheel_piece *piece)
+/* In an open piece, or in one that has a round number of living entries. */
+static void entry_cancel(struct aion__wheel *wheel, struct aion__wheel_entry *entry)
 {
-	struct aion__wheel_piece *last = slot_last_piece(wheel, piece->slot);
+	struct aion__wheel_piece *piece = piece_of(entry), *last;
+	struct aion__wheel_entry *end = wheel->ends[piece->slot];
 
+	entry->timer = NULL;
+	last = piece_of(end - 1);
 	if (piece == last) {
 		piece->dead++;
-		slot_trim(wheel, piece);
+		if (entry + 1 == end)
+			slot_trim(wheel, piece);
 	} else if (!piece->left) {
 		piece_unlink(wheel, piece);
 		piece_free(wheel, piece);
@@ -333,15 +339,12 @@ static void piece_cancel(struct aion__wheel *wheel, struct aion__wheel_piece *pi
 
 void aion__wheel_cancel_slow(struct aion__wheel *wheel, uintptr_t place)
 {
-	struct aion__wheel_entry *entry = (struct aion__wheel_entry *)(place & ~AION__PLACE_TAGS);
-
-	if (place & AION__PLACE_HEAP) {
+	if (place & AION__PLACE_HEAP)
 		aion__heap_remove(&wheel->heap, place);
-		return;
-	}
-	entry->timer = NULL;
-	if (!(place & AION__PLACE_RUN))
-		piece_cancel(wheel, piece_of(entry));
+	else if (place & AION__PLACE_RUN)
+		((struct aion__wheel_entry *)(place - AION__PLACE_RUN))->timer = NULL;
+	else
+		entry_cancel(wheel, (struct aion__wheel_entry *)place);
 }
 
 /* Opening a slot. */
@@ -436,6 +439,12 @@ static struct aion__wheel_piece *slot_take(struct aion__wheel *wheel, unsigned s
 	return piece;
 }
 
+/* Its place will be written. NULL does no harm. */
+static void timer_prefetch(const struct aion_timer *timer)
+{
+	__builtin_prefetch((const void *)((uintptr_t)timer + offsetof(struct aion_timer, place)), 1);
+}
+
 /* Move all entries of a piece that has been taken out; whether it is empty now. */
 static bool piece_spread(struct aion__wheel *wheel, struct aion__wheel_piece *piece, int64_t last_ns)
 {
@@ -445,7 +454,7 @@ static bool piece_spread(struct aion__wheel *wheel, struct aion__wheel_piece *pi
 		struct aion__wheel_entry *entry = &piece->entries[i];
 
 		if (i + PREFETCH_AHEAD < piece->nr)
-			__builtin_prefetch(&piece->entries[i + PREFETCH_AHEAD].timer->place, 1);
+			timer_prefetch(piece->entries[i + PREFETCH_AHEAD].timer);
 		if (!entry->timer)
 			continue;
 		if (aion__likely(entry_move(wheel, entry, last_ns)))

@@ -27,7 +27,8 @@ enum {
 	AION__WHEEL_TICK_SHIFT = 18,
 	AION__WHEEL_SLOT_NR = 3 * 64 + 5 * 256 + 32, /* levels below, from and at the top above a tick */
 	AION__WHEEL_WORD_NR = (AION__WHEEL_SLOT_NR + 63) / 64,
-	AION__WHEEL_PIECE_SIZE = 1024,
+	AION__WHEEL_PIECE_SIZE = 2048,
+	AION__WHEEL_CHECK_NR = 16, /* cancels of a piece between two looks at its neighbours */
 	AION__WHEEL_RUN_NR = 1024,
 };
 
@@ -138,7 +139,8 @@ static inline int aion__wheel_arm(struct aion__wheel *wheel, struct aion_timer *
 static inline void aion__wheel_cancel(struct aion__wheel *wheel, struct aion_timer *timer)
 {
 	uintptr_t place = timer->place;
-	struct aion__wheel_piece *piece = (struct aion__wheel_piece *)(place & ~(uintptr_t)(AION__WHEEL_PIECE_SIZE - 1));
+	struct aion__wheel_piece *piece =
+		(struct aion__wheel_piece *)(place & ~(uintptr_t)(AION__WHEEL_PIECE_SIZE - 1));
 
 	AION_ASSERT(place && wheel->nr);
 	timer->place = 0;
@@ -146,8 +148,7 @@ static inline void aion__wheel_cancel(struct aion__wheel *wheel, struct aion_tim
 		wheel->next_ns = AION_NEVER;
 	else if (timer->deadline_ns == wheel->next_ns)
 		wheel->next_ns = AION__WHEEL_UNKNOWN;
-	/* Every eighth time the neighbours are looked at. */
-	if (aion__unlikely(place & AION__PLACE_TAGS || !(piece->left % 8))) {
+	if (aion__unlikely(place & AION__PLACE_TAGS || !(piece->left % AION__WHEEL_CHECK_NR))) {
 		aion__wheel_cancel_slow(wheel, place);
 		return;
 	}
