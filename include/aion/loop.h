@@ -112,7 +112,8 @@ AION_API int aion_loop_turn(struct aion_loop *loop);
  * For poll, epoll or another event loop, which then calls aion_loop_turn(); it waits no longer than
  * aion_loop_timeout_ns(). The descriptor belongs to the loop: do not read or close it.
  * Result: an eventfd(2).
- * Errors: those of io_uring_register(2); -EXDEV (the loop's thread is another); -ECHILD.
+ * Errors: those of eventfd(2) and io_uring_register(2), and: -EBUSY (inside a task); -EXDEV (the loop's thread is
+ *   another); -ECHILD.
  * Suspends: no. Thread: the loop's. Source: io_uring_register(2), IORING_REGISTER_EVENTFD, Linux 5.2.
  */
 AION_API int aion_loop_fd(struct aion_loop *loop);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AION_H
+#define AION_H
+/* All of aion but aion/liburing.h, which needs liburing's headers. */
+#include <aion/alloc.h>
+#include <aion/base.h>
+#include <aion/buffer.h>
+#include <aion/dir.h>
+#include <aion/file.h>
+#include <aion/future.h>
+#include <aion/group.h>
+#include <aion/loop.h>
+#include <aion/offload.h>
+#include <aion/op.h>
+#include <aion/poll.h>
+#include <aion/promise.h>
+#include <aion/scope.h>
+#include <aion/splice.h>
+#include <aion/task.h>
+#include <aion/timer.h>
+#include <aion/xattr.h>
+#endif
