@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening files, at once, by the ring, for nobody. */
+#include <linux/openat2.h>
+
+#include "test_file.h"
+
+#include "fault_int.h"
+
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20
+#endif
+
+static int fd_flags(int fd)
+{
+	return fcntl(fd, F_GETFL);
+}
+
+static int lowest_fd(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+TASK_TEST(file_open, openat_gives_a_descriptor)
+{
+	TEST_DIR();
+	int64_t fd = aion_openat(AT_FDCWD, "new", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	int dir = open(".", O_RDONLY | O_DIRECTORY);
+	struct stat status;
+	char buf[4];
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(fstat((int)fd, &status), 0);
+	cr_assert_eq(status.st_mode & 0777, 0640 & ~022);
+	cr_assert_eq(fcntl((int)fd, F_GETFD), FD_CLOEXEC);
+	cr_assert_eq(write((int)fd, "abc", 3), 3);
+	fd = aion_openat(dir, "new", O_RDONLY, 0);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(fcntl((int)fd, F_GETFD), 0, "O_CLOEXEC is not implied");
+	cr_assert_eq(fd_flags((int)fd) & O_NONBLOCK, 0);
+	assert_result(aion_read((int)fd, buf, 4), 3);
+	assert_result(aion_close((int)fd), 0);
+	cr_assert_eq(fd_flags((int)fd), -1);
+}
+
+TASK_TEST(file_open, errors_are_those_of_openat)
+{
+	TEST_DIR();
+	int fd = test_file_make("f", 10);
+	char *long_name = calloc(1, 300);
+
+	memset(long_name, 'x', 299);
+	cr_assert_eq(symlink("loop", "loop"), 0);
+	assert_result(aion_openat(AT_FDCWD, "none", O_RDONLY, 0), -ENOENT);
+	assert_result(aion_openat(AT_FDCWD, "", O_RDONLY, 0), -ENOENT);
+	assert_result(aion_openat(AT_FDCWD, "f/x", O_RDONLY, 0), -ENOTDIR);
+	assert_result(aion_openat(AT_FDCWD, ".", O_WRONLY, 0), -EISDIR);
+	assert_result(aion_openat(AT_FDCWD, "f", O_RDWR | O_CREAT | O_EXCL, 0600), -EEXIST);
+	assert_result(aion_openat(AT_FDCWD, "loop", O_RDONLY, 0), -ELOOP);
+	assert_result(aion_openat(AT_FDCWD, long_name, O_RDONLY, 0), -ENAMETOOLONG);
+	assert_result(aion_openat(AT_FDCWD, (char *)8, O_RDONLY, 0), -EFAULT);
+	assert_result(aion_openat(9999, "f", O_RDONLY, 0), -EBADF);
+	assert_result(aion_openat(fd, "f", O_RDONLY, 0), -ENOTDIR);
+	free(long_name);
+}
+
+TASK_TEST(file_open, openat2_obeys_its_rules)
+{
+	TEST_DIR();
+	int fd = test_file_make("f", 10);
+	const struct open_how plain = {.flags = O_RDONLY | O_CLOEXEC};
+	const struct open_how beneath = {.flags = O_RDONLY, .resolve = RESOLVE_BENEATH};
+	const struct open_how no_links = {.flags = O_RDONLY, .resolve = RESOLVE_NO_SYMLINKS};
+	const struct open_how wrong = {.flags = O_RDONLY, .mode = 0600};
+	struct {
+		struct open_how how;
+		uint64_t beyond;
+	} large = {.how = plain, .beyond = 1};
+	int64_t other = aion_openat2(AT_FDCWD, "f", &plain, sizeof(plain));
+
+	(void)fd;
+	cr_assert_geq(other, 0);
+	cr_assert_eq(symlink("f", "link"), 0);
+	assert_result(aion_openat2(AT_FDCWD, "../x", &beneath, sizeof(beneath)), -EXDEV);
+	assert_result(aion_openat2(AT_FDCWD, "link", &no_links, sizeof(no_links)), -ELOOP);
+	assert_result(aion_openat2(AT_FDCWD, "f", &wrong, sizeof(wrong)), -EINVAL);
+	assert_result(aion_openat2(AT_FDCWD, "f", &plain, 7), -EINVAL);
+	assert_result(aion_openat2(AT_FDCWD, "f", &large.how, sizeof(large)), -E2BIG);
+}
+
+TASK_TEST(file_open, try_opens_what_is_cached)
+{
+	TEST_DIR();
+	const struct open_how how = {.flags = O_RDONLY | O_CLOEXEC};
+	const struct open_how create = {.flags = O_RDWR | O_CREAT, .mode = 0600};
+	struct aion_loop_stats before = test_stats(), after;
+	int64_t fd;
+
+	test_file_make("f", 10);
+	fd = aion_try_openat2(AT_FDCWD, "f", &how, sizeof(how));
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(fd_flags((int)fd) & O_NONBLOCK, 0);
+	after = test_stats();
+	cr_assert_eq(after.submit_nr, before.submit_nr);
+	cr_assert_eq(after.inline_nr, before.inline_nr + 1);
+	assert_result(aion_try_openat2(AT_FDCWD, "g", &create, sizeof(create)), -EAGAIN);
+	fd = aion_try_openat2(AT_FDCWD, "none", &how, sizeof(how));
+	cr_assert(fd == -ENOENT || fd == -EAGAIN);
+	cr_assert_eq(access("g", F_OK), -1);
+}
+
+static int64_t write_to_named_pipe(void *unused)
+{
+	int64_t writer = aion_openat(AT_FDCWD, "p", O_WRONLY, 0);
+
+	if (writer < 0)
+		return writer;
+	aion_write((int)writer, "abc", 3);
+	return aion_close((int)writer);
+}
+
+/* As open(2), but only the task waits; and it may give up. */
+TASK_TEST(file_open, named_pipe_waits_for_its_other_end)
+{
+	TEST_DIR();
+	struct aion_group group;
+	struct aion_scope scope;
+	int64_t reader;
+	char buf[10];
+
+	cr_assert_eq(mkfifo("p", 0600), 0);
+	aion_scope_enter(&scope, aion_after(5 * AION_MILLISECOND));
+	assert_result(aion_openat(AT_FDCWD, "p", O_RDONLY, 0), -ECANCELED);
+	assert_result(aion_scope_leave(&scope), -ETIME);
+	assert_result(aion_openat(AT_FDCWD, "p", O_WRONLY | O_NONBLOCK, 0), -ENXIO);
+	aion_group_enter(&group);
+	aion_spawn(&group, write_to_named_pipe, NULL);
+	reader = aion_openat(AT_FDCWD, "p", O_RDONLY, 0);
+	cr_assert_geq(reader, 0);
+	cr_assert_eq(fd_flags((int)reader) & O_NONBLOCK, 0);
+	assert_result(aion_read((int)reader, buf, 10), 3);
+	assert_result(aion_close((int)reader), 0);
+	assert_result(aion_group_leave(&group, 0), 0);
+}
+
+/* CASE 73, a descriptor: whoever starts an open and does not wait for it leaves none behind. */
+TASK_TEST(file_open, unreceived_descriptor_is_closed)
+{
+	TEST_DIR();
+	int lowest = lowest_fd();
+
+	for (int i = 0; i < 50; i++) {
+		AION_CLEANUP(aion_op_reap) struct aion_op op = {0};
+
+		aion_op_openat(&op, AT_FDCWD, "x", O_RDWR | O_CREAT, 0600);
+		if (i % 2)
+			aion_yield();
+		if (i % 3)
+			aion_op_cancel(&op);
+	}
+	cr_assert_eq(lowest_fd(), lowest);
+}
+
+TASK_TEST(file_open, cancelled_callers_open_nothing)
+{
+	TEST_DIR();
+	const struct open_how how = {.flags = O_RDWR | O_CREAT, .mode = 0600};
+	struct aion_scope scope;
+
+	test_enter_cancelled(&scope);
+	assert_result(aion_openat(AT_FDCWD, "x", O_RDWR | O_CREAT, 0600), -ECANCELED);
+	assert_result(aion_openat2(AT_FDCWD, "x", &how, sizeof(how)), -ECANCELED);
+	assert_result(aion_scope_leave(&scope), 0);
+	cr_assert_eq(access("x", F_OK), -1);
+}
+
+#ifdef AION_FAULTS
+TASK_TEST(file_open, want_of_descriptors_is_told)
+{
+	struct aion_op op = {0};
+
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 3, -EMFILE);
+	assert_result(aion_openat(AT_FDCWD, "/none", O_RDONLY, 0), -EMFILE);
+	aion_op_openat2(&op, AT_FDCWD, "/none", &(struct open_how){.flags = O_RDONLY}, sizeof(struct open_how));
+	assert_result(aion_await(&op.future), -EMFILE);
+}
+#endif
