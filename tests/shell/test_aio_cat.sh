@@ -1,0 +1,248 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# aio-cat against cat: the same bytes, the same exit status, the same messages but for the program's name.
+# $AIO_CAT is the tool. A case is a line of shell in which "$cat" is the one or the other; each run begins in a fresh
+# directory with the same odd files. AION_TEST_SMALL=1 takes fewer of the many small files.
+set -u
+tool=${AIO_CAT:?the path of aio-cat}
+case $tool in
+*/*) tool=$(cd "$(dirname "$tool")" && pwd)/$(basename "$tool") ;;
+esac
+many=10000
+[ -z "${AION_TEST_SMALL:-}" ] || many=1000
+export LC_ALL=C.UTF-8
+unset POSIXLY_CORRECT
+
+top=$(mktemp -d) || exit 2
+trap 'chmod -R u+rwx "$top"; rm -rf "$top"' EXIT
+trap 'exit 2' HUP INT TERM
+chmod 755 "$top"
+case_nr=0
+failed=0
+
+# make_files: the odd files, in the current directory. What is large is linked from $top/shared: no case changes it.
+make_files()
+{
+	: >empty
+	printf x >one
+	printf 'no newline' >unended
+	printf 'zero \0 byte\nand \377\n' >binary
+	printf 'a\n' >a
+	printf 'b\n' >b
+	echo spaced >'two words'
+	echo newline >'new
+line'
+	echo dash >-dash
+	echo quote >"it's"
+	mkdir dir
+	mkfifo fifo
+	ln -s a link
+	ln -s nowhere dangling
+	ln -s loop loop
+	ln "$top"/shared/* .
+}
+
+make_shared()
+{
+	mkdir shared small
+	head -c 5242880 /dev/urandom >shared/big
+	for size in 4095 4096 4097 65535 65536 65537 131072 262143 262144 262145 327679 327680 327681 1114112; do
+		head -c $size shared/big >shared/size$size
+	done
+	truncate -s 3000000 shared/sparse
+	printf end >>shared/sparse
+	(cd small && seq -f %05.0f 1 "$many" | awk '{ print "file", $1, substr("abcdefghijklmnop", 1, $1 % 17) > $1; close($1) }')
+}
+
+# run PROGRAM SNIPPET: leaves out, err, status
+run()
+{
+	rm -rf work
+	mkdir work
+	cd work && make_files
+	cat=$1 top=$top timeout 120 sh -c "$2" >../out 2>../err </dev/null
+	echo $? >../status
+	cd ..
+	sed 's/^aio-cat: /cat: /; s/aio-cat --help/cat --help/' err >err.named
+}
+
+# same NAME SNIPPET
+same()
+{
+	case_nr=$((case_nr + 1))
+	run cat "$2"
+	for part in out err.named status; do
+		mv $part expected.$part
+	done
+	run "$tool" "$2"
+	for part in out err.named status; do
+		if ! cmp -s expected.$part $part; then
+			echo "FAIL: $1: $part differs from cat's ($2)"
+			if [ $part != out ]; then
+				diff expected.$part $part
+			fi
+			failed=$((failed + 1))
+		fi
+	done
+}
+
+# holds NAME SNIPPET: of aio-cat alone, SNIPPET must succeed
+holds()
+{
+	case_nr=$((case_nr + 1))
+	run "$tool" "$2"
+	if [ "$(cat status)" -ne 0 ]; then
+		echo "FAIL: $1 ($2)"
+		cat err
+		failed=$((failed + 1))
+	fi
+}
+
+cd "$top" || exit 2
+make_shared
+cat small/* >expected.small
+
+# --- files of every kind
+for file in empty one unended binary a 'two words' 'new
+line' ./-dash "it's" link big sparse shared; do
+	[ "$file" = shared ] || same "the file $file" "\"\$cat\" \"$file\""
+done
+for size in shared/size*; do
+	same "a file of ${size#shared/size} bytes" "\"\$cat\" ${size#shared/}"
+	same "two files of ${size#shared/size} bytes, into a pipe" "\"\$cat\" ${size#shared/} one ${size#shared/} | cksum"
+done
+same 'everything in one call' '"$cat" empty one unended binary a size* empty big "two words" sparse ./-dash "it'"'"'s" b'
+same 'the same file many times' '"$cat" a a big a a big a'
+same 'into a pipe' '"$cat" a big one size* sparse b | cat'
+same 'into a file' '"$cat" a big one size* sparse b >result; cat result'
+same 'appended to a file' 'echo begin >result; "$cat" a big one size* >>result; cat result'
+same 'many small files' '"$cat" "$top"/small/*'
+same 'many small files into a pipe' '"$cat" "$top"/small/* | cat'
+same 'many small files into a file' '"$cat" "$top"/small/* >result; cksum <result'
+same 'large and small mixed' 'for i in 1 2 3 4 5 6 7 8; do set -- "$@" big one empty size65536 size65537; done; "$cat" "$@" | cksum'
+same 'few descriptors' 'ulimit -n 24; for i in 1 2 3 4 5 6 7 8; do set -- "$@" size65537 one; done; "$cat" "$@" | cksum'
+same 'files of /proc' '"$cat" /proc/version /proc/filesystems /proc/self/limits a'
+same 'files of /proc into a pipe' '"$cat" /proc/version a /proc/filesystems | cat'
+[ ! -r /proc/kallsyms ] || same 'a large file of /proc' '"$cat" /proc/kallsyms | cksum'
+[ ! -r /sys/kernel/mm/transparent_hugepage/enabled ] ||
+	same 'a file of /sys' '"$cat" /sys/kernel/mm/transparent_hugepage/enabled a'
+same '/dev/null' '"$cat" a /dev/null b'
+same 'an endless device' '"$cat" a /dev/zero | head -c 3000000 | cksum'
+if [ -d /dev/shm ] && [ -w /dev/shm ]; then
+	shm=$(mktemp -d /dev/shm/aio_cat.XXXXXX)
+	cp shared/big "$shm" && cp shared/size65536 "$shm" && echo small >"$shm/small"
+	export shm
+	same 'files in memory' '"$cat" "$shm"/* "$shm"/small'
+	same 'files in memory into a pipe' '"$cat" "$shm"/* | cat'
+	rm -rf "$shm"
+fi
+
+# --- standard input
+same 'no operand' 'echo in | "$cat"'
+same 'standard input from a pipe' '{ echo in; sleep 0.1; echo more; } | "$cat" a - b'
+same 'standard input from a file' '"$cat" a - b <big'
+same 'standard input twice' '"$cat" - a - <b'
+same 'standard input twice, a pipe' 'echo in | "$cat" - a -'
+same 'standard input from its position on' '{ dd bs=10 count=1 2>dd; "$cat" a -; } <big | cksum'
+same 'standard input is left at its end' '{ "$cat" -; "$cat" - b; wc -c; } <big | cksum'
+same 'standard input is a directory' '"$cat" a - b <dir'
+same 'standard input closed' '"$cat" a - b <&-'
+same 'standard input closed, not used' '"$cat" a b <&-'
+same 'standard input not readable' '"$cat" a - b 0>scratch'
+same '/dev/stdin, a pipe' 'echo in | "$cat" a /dev/stdin b'
+same '/dev/stdin, a file' '"$cat" a /dev/stdin b <big | cksum'
+same '/dev/fd' '"$cat" /dev/fd/3 a 3<b'
+
+# --- FIFOs
+same 'a FIFO' '{ printf one; sleep 0.1; printf two; } >fifo & "$cat" a fifo b'
+same 'a FIFO of much' 'cat big >fifo & "$cat" a fifo b | cksum'
+same 'a FIFO whose writer comes late' '{ sleep 0.3; echo late >fifo; } & "$cat" a fifo b'
+same 'a FIFO twice' '{ echo first >fifo; sleep 0.3; echo second >fifo; } & "$cat" fifo a fifo'
+same 'two FIFOs, fed in order' 'mkfifo f2; { echo first >fifo; echo second >f2; } & "$cat" fifo f2'
+same 'two FIFOs from one writer' 'mkfifo f2; { exec 3>fifo; echo x >&3; exec 3>&-; exec 3>f2; echo y >&3; } & "$cat" fifo f2'
+same 'the writer of a FIFO makes the next operand' '{ sleep 0.2; echo made >made; echo fed; } >fifo & "$cat" fifo made'
+same 'the writer of a FIFO changes the next operand' '{ sleep 0.2; echo changed >b; echo fed; } >fifo & "$cat" a fifo b'
+same 'the writer of standard input makes the next operand' '{ sleep 0.2; echo made >made; echo fed; } | "$cat" - made'
+
+# --- files that change
+same 'a file that grows' 'cp big f; "$cat" f | { dd bs=1k count=1 2>dd; echo tail >>f; cat; } | cksum'
+same 'a file that shrinks' 'cp big f; "$cat" f a | { dd bs=1k count=1 2>dd; truncate -s 4194304 f; cat; } | cksum'
+same 'a file that is removed' 'cp big f; "$cat" f a | { dd bs=1k count=1 2>dd; rm f; cat; } | cksum'
+
+# --- what cannot be read
+same 'a missing file' '"$cat" a missing b'
+same 'many missing files' '"$cat" m1 a m2 m3 b m4'
+same 'a directory' '"$cat" a dir b'
+same 'a path through a file' '"$cat" a/x b'
+same 'a dangling link' '"$cat" a dangling b'
+same 'a loop of links' '"$cat" a loop b'
+same 'an empty name' '"$cat" a "" b'
+same 'messages stand between the bytes' '"$cat" a missing big b dir size65536 missing one 2>&1 | LC_ALL=C sed "s/aio-cat: /cat: /g" | cksum'
+same 'names in messages' '"$cat" "m m" "m'"'"'m" "m:" "#m" "m#" "~" "m~" "{" "}" "{}" "m=" "m!" "m\$" "m\\" "m[" "m]" "m^" "m,m"'
+same 'names in messages, further' '"$cat" "$(printf "m\tm\nm\001m\177")" "$(printf "\303\244")" "$(printf "\377m")" "it'"'"'s \$m" "m'"'"' #" "'"'"'"'
+same 'names in messages, C locale' 'LC_ALL=C; export LC_ALL; "$cat" "$(printf "\303\244")" "$(printf "m\303\244m")" "it'"'"'s"'
+if [ "$(id -u)" -ne 0 ]; then
+	same 'an unreadable file' 'chmod 0 a; "$cat" b a b'
+elif nobody='setpriv --reuid=65534 --regid=65534 --clear-groups'; $nobody "$tool" --version >out 2>err; then
+	export nobody
+	same 'an unreadable file' 'chmod 0 a; chmod 755 .; $nobody "$cat" b a b'
+else
+	echo 'skipped: an unreadable file (root reads everything, and nobody else can run the tool)'
+fi
+
+# --- input is output
+same 'appending a file to itself' 'echo x >f; "$cat" f >>f; cat f'
+same 'a file onto itself' 'echo x >f; "$cat" f >f; wc -c <f'
+same 'a link of the output' 'echo x >f; ln f g; ln -s f h; "$cat" a g b h >>f; cat f'
+same 'the output after another file' 'echo x >f; "$cat" a f b >f; cat f'
+same 'the output twice' 'echo x >f; "$cat" a f b f >>f; cat f'
+same 'the output is empty' ': >f; "$cat" f a >>f; cat f'
+same 'a large output' 'cp big f; "$cat" a f >>f; cksum <f'
+same 'standard input is the output' 'echo x >f; "$cat" <f >>f; cat f'
+same 'standard input is the output, at its end' 'echo x >f; { cat >rest; "$cat" - a; } <f >>f; cat f'
+same 'standard input is the output, not appending' 'echo 12345 >f; "$cat" a - <f 1<>f; cat f'
+
+# --- what cannot be written
+same 'a full disk' '"$cat" a b >/dev/full'
+same 'a full disk, a large file' '"$cat" big b >/dev/full'
+same 'a full disk, standard input' 'echo in | "$cat" >/dev/full'
+same 'a full disk, after a missing file' '"$cat" missing a missing b >/dev/full'
+same 'a full disk, nothing to write' '"$cat" empty >/dev/full'
+same 'a file size limit' 'ulimit -f 1; trap "" XFSZ; "$cat" a big b >>f; echo $?; wc -c <f'
+same 'standard output closed' '"$cat" a >&-'
+same 'standard output closed, no input' '"$cat" empty >&-'
+same 'standard error closed' '"$cat" missing a 2>&-'
+same 'standard output not writable' '"$cat" a 1<b'
+status_of='3>../pipe_status | head -c 1 >/dev/null; sleep 0.1; cat ../pipe_status'
+same 'a closed pipe' "{ \"\$cat\" big; echo \$? >&3; } $status_of"
+same 'a closed pipe, small files' "{ \"\$cat\" \"\$top\"/small/* \"\$top\"/small/* /dev/zero; echo \$? >&3; } $status_of"
+same 'a closed pipe, endless input' "{ \"\$cat\" /dev/zero; echo \$? >&3; } $status_of"
+same 'a closed pipe, a pipe before it' "cat big big | { \"\$cat\"; echo \$? >&3; } $status_of"
+same 'a closed pipe, signal ignored' "trap '' PIPE; { \"\$cat\" big; echo \$? >&3; } $status_of"
+same 'help into a full disk' '"$cat" --help >/dev/full'
+same 'version into a full disk' '"$cat" --version >/dev/full'
+
+# --- terminals
+if command -v script >/dev/null && script -qec true /dev/null </dev/null >out 2>&1; then
+	same 'a terminal for output' 'script -qec "\"\$cat\" a big | cksum; \"\$cat\" a size4096 binary" /dev/null </dev/null'
+	same 'a terminal for input' '{ sleep 0.5; printf "typed\n"; sleep 0.2; printf "\004"; sleep 0.5; } |
+		script -qec "stty -echo; \"\$cat\" a - b" /dev/null'
+else
+	echo 'skipped: terminals (no script(1))'
+fi
+
+# --- options
+same 'options end' '"$cat" -- -dash a'
+same 'an option after operands' '"$cat" a -u b'
+same 'an unknown option' '"$cat" -x a'
+same 'an unknown long option' '"$cat" a --foo'
+holds 'help' '"$cat" --help | grep -q "^Usage: aio-cat"'
+holds 'version' '"$cat" --version | grep -q "^aio-cat .*[0-9]\.[0-9]"'
+holds 'stats count the bytes and the files' '"$cat" --stats a big b 2>stats | cksum >sum; cat a big b | cksum | cmp - sum &&
+	grep -q "5242884 bytes, 3 files" stats && grep -q "operations per entry" stats'
+holds 'stats of small files' '"$cat" --stats "$top"/small/* 2>stats | cmp - "$top/expected.small" &&
+	grep -q " '"$many"' files" stats'
+
+[ "$failed" -ne 0 ] || echo "aio-cat: $case_nr cases as cat"
+[ "$failed" -eq 0 ] || echo "aio-cat: $failed differences in $case_nr cases"
+[ "$failed" -eq 0 ]

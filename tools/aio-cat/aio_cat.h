@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AIO_CAT_H
+#define AIO_CAT_H
+/*
+ * aio-cat: cat on aion.
+ *
+ *	main.c     options, help, exit status
+ *	cat.c      the main task: every source in its turn
+ *	reader.c   opens and reads the sources ahead, many at once, a task each
+ *	stream.c   copies what was not read ahead: large files, and what is no regular file
+ *	writer.c   gathers output into large writes
+ *	pool.c     the buffers that travel from reader to writer
+ *	message.c  diagnostics in the words of cat
+ *	stats.c    what --stats prints
+ */
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include <aion.h>
+
+#define READER_WINDOW 128 /* sources that are read ahead, at most */
+#define WRITER_BUF_NR 128 /* buffers that one write takes, at most */
+#define WRITER_BATCH_SIZE (128 * 1024)
+#define POOL_BUF_SIZE (64 * 1024)
+#define POOL_BUF_NR (READER_WINDOW + WRITER_BUF_NR)
+
+/* Buffers of POOL_BUF_SIZE; the last one given back is the first to be used again, while it is warm. */
+struct pool {
+	char *memory;
+	char *free[POOL_BUF_NR];
+	size_t free_nr;
+};
+
+struct writer {
+	struct pool *pool;
+	struct stat info; /* of standard output */
+	bool is_prompt;   /* somebody may be waiting for it: nothing is held back while the program waits */
+	bool pipe_grown;
+	int error; /* -errno of the write that failed: the end */
+	uint64_t done_size;
+	size_t size; /* what is held */
+	int buf_nr;
+	struct iovec bufs[WRITER_BUF_NR];
+};
+
+struct reader;
+
+/* One operand. */
+struct source {
+	struct reader *reader;
+	const char *name;
+	int fd;                    /* -1 = not open */
+	bool has_ended;            /* all of it is in buf */
+	bool is_stream;            /* neither regular file nor directory: read when its turn has come */
+	char *buf;                 /* of the pool */
+	size_t size;               /* what is in buf */
+	struct aion_future loaded; /* done when no more of it is read ahead */
+};
+
+struct reader {
+	struct aion_group *group;
+	struct pool *pool;
+	const struct stat *output; /* a regular file, else NULL */
+	char *const *names;
+	size_t name_nr;
+	size_t head_idx;   /* the source whose turn it is */
+	size_t next_idx;   /* the first one that was not begun */
+	size_t loading_nr; /* begun, not loaded */
+	size_t unknown_nr; /* begun, and it may be anything */
+	size_t ready_size; /* loaded, before its turn */
+	bool is_held;      /* a stream is among those begun: no further ones are begun before it has ended */
+	struct source window[READER_WINDOW];
+};
+
+struct cat {
+	char *const *names;
+	size_t name_nr;
+	bool has_failed; /* a source could not be read; the others are printed all the same */
+	bool read_stdin;
+	bool show_stats;
+	int64_t begin_ns;
+	uint64_t file_nr;
+	struct aion_loop_stats loop_stats;
+	struct pool pool;
+	struct reader reader;
+	struct writer writer;
+};
+
+/* The main task. arg is a struct cat. 0, or -errno: that of writer.error, or another that ends the program. */
+int64_t cat_run(void *arg);
+
+int pool_init(struct pool *pool);
+void pool_fini(struct pool *pool);
+char *pool_get(struct pool *pool);
+void pool_put(struct pool *pool, char *buf);
+
+/* output: of standard output if it is a regular file. */
+void reader_init(struct reader *reader, struct pool *pool, struct aion_group *group, const struct stat *output,
+		 char *const *names, size_t name_nr);
+/* Begin what may be read ahead. The source whose turn it is, NULL after the last one: await source->loaded. */
+struct source *reader_next(struct reader *reader);
+/* The source whose turn it was has been dealt with: give back what it holds. */
+void reader_done(struct reader *reader);
+/* Forget what was read ahead; it will be read again. */
+AION_SUSPENDS void reader_restart(struct reader *reader);
+
+/*
+ * Copy fd to its end: a file from off, which advances, or anything as it comes. 0, or -errno of the read; or of the
+ * write: then writer->error is set.
+ */
+AION_SUSPENDS int64_t stream_file(struct writer *writer, int fd, int64_t *off);
+AION_SUSPENDS int64_t stream_pipe(struct writer *writer, int fd);
+
+/* Take over a buffer of the pool; write when enough is held. 0, or -errno of the write. */
+AION_SUSPENDS int writer_put(struct writer *writer, char *buf, size_t size);
+/* Write what is held. */
+AION_SUSPENDS int writer_flush(struct writer *writer);
+/* Write from the caller's buffer, after what is held. */
+AION_SUSPENDS int writer_copy(struct writer *writer, const char *buf, size_t size);
+/* Take note of size bytes that went out past the writer, or of its failure. */
+int writer_account(struct writer *writer, int64_t result);
+/* 0, or -errno (standard output is not open). */
+int writer_init(struct writer *writer, struct pool *pool);
+bool writer_is_pipe(const struct writer *writer);
+/* Make the pipe larger, if it is one, for much output. */
+void writer_grow_pipe(struct writer *writer);
+
+/* "aio-cat: text", "aio-cat: name: text": names are quoted as cat quotes them. */
+void message(const char *text);
+void message_error(const char *what, int error);
+void message_name(const char *name, const char *text);
+
+void stats_print(const struct cat *cat);
+
+#endif

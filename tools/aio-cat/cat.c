@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+/* The main task: takes the sources in their order, whatever the reader is doing meanwhile. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aio_cat.h"
+
+/* A source that could not be read: say so after what came before it. 0, or -errno of the write. */
+static AION_SUSPENDS int cat_complain(struct cat *cat, const struct source *source, const char *text)
+{
+	cat->has_failed = true;
+	if (writer_flush(&cat->writer) == 0)
+		message_name(source->name, text);
+	return cat->writer.error;
+}
+
+/* Copying a file to its own end would never end. */
+static bool is_own_input(const struct writer *writer, int fd, const struct stat *info)
+{
+	return S_ISREG(writer->info.st_mode) && info->st_dev == writer->info.st_dev &&
+	       info->st_ino == writer->info.st_ino && lseek(fd, 0, SEEK_CUR) < info->st_size;
+}
+
+/* Standard input may stand anywhere in its file, and is left where the copy ended: others may go on from there. */
+static AION_SUSPENDS int64_t copy_regular(struct cat *cat, const struct source *source, int fd)
+{
+	int64_t off = (int64_t)source->size, result;
+
+	if (fd != STDIN_FILENO)
+		return stream_file(&cat->writer, fd, &off);
+	off = lseek(fd, 0, SEEK_CUR);
+	result = stream_file(&cat->writer, fd, &off);
+	lseek(fd, off, SEEK_SET);
+	return result;
+}
+
+/*
+ * A named FIFO was opened without waiting for its writer: poll does that, it hangs up only once a writer has come and
+ * gone. From then on the descriptor shall wait as any other.
+ */
+static AION_SUSPENDS int64_t copy_stream(struct cat *cat, const struct source *source, int fd, const struct stat *info)
+{
+	int64_t result;
+
+	if (source->fd >= 0) {
+		if (S_ISFIFO(info->st_mode)) {
+			result = aion_poll(fd, POLLIN);
+			if (result < 0)
+				return result;
+		}
+		fcntl(fd, F_SETFL, 0);
+	}
+	return stream_pipe(&cat->writer, fd);
+}
+
+static AION_SUSPENDS int cat_copy(struct cat *cat, const struct source *source, int fd)
+{
+	struct writer *writer = &cat->writer;
+	struct stat info;
+	int64_t result;
+
+	if (writer_flush(writer) < 0)
+		return writer->error;
+	if (fstat(fd, &info) < 0)
+		return cat_complain(cat, source, strerror(errno));
+	if (is_own_input(writer, fd, &info))
+		return cat_complain(cat, source, "input file is output file");
+	cat->file_nr++;
+	if (S_ISREG(info.st_mode) || source->size > 0)
+		result = copy_regular(cat, source, fd);
+	else
+		result = copy_stream(cat, source, fd, &info);
+	if (result < 0 && writer->error == 0)
+		return cat_complain(cat, source, strerror((int)-result));
+	return writer->error;
+}
+
+/* Open in its turn what could not be opened ahead. Descriptors that the window holds are given back if there are none. */
+static AION_SUSPENDS int64_t cat_open(struct cat *cat, const struct source *source)
+{
+	const int flags = O_RDONLY | O_CLOEXEC;
+	int64_t fd;
+
+	fd = aion_openat(AT_FDCWD, source->name, flags, 0);
+	if (fd == -EMFILE || fd == -ENFILE) {
+		reader_restart(&cat->reader);
+		fd = aion_openat(AT_FDCWD, source->name, flags, 0);
+	}
+	return fd;
+}
+
+/* Deal with the source whose turn it is. 0, or -errno of the write. */
+static AION_SUSPENDS int cat_source(struct cat *cat, struct source *source)
+{
+	char *buf = source->buf;
+	int64_t fd;
+
+	if (buf) {
+		source->buf = NULL; /* the writer's now */
+		if (writer_put(&cat->writer, buf, source->size) < 0)
+			return cat->writer.error;
+	}
+	if (source->has_ended) {
+		cat->file_nr++;
+		return 0;
+	}
+	if (strcmp(source->name, "-") == 0) {
+		cat->read_stdin = true;
+		return cat_copy(cat, source, STDIN_FILENO);
+	}
+	if (source->fd < 0) {
+		fd = cat_open(cat, source);
+		if (fd < 0)
+			return cat_complain(cat, source, strerror((int)-fd));
+		source->fd = (int)fd;
+	}
+	return cat_copy(cat, source, source->fd);
+}
+
+static AION_SUSPENDS int cat_sources(struct cat *cat)
+{
+	struct reader *reader = &cat->reader;
+	struct writer *writer = &cat->writer;
+	struct source *source;
+	int64_t result;
+
+	while ((source = reader_next(reader)) != NULL) {
+		if (writer->is_prompt && !aion_future_is_done(&source->loaded) && writer_flush(writer) < 0)
+			return writer->error;
+		result = aion_await(&source->loaded);
+		if (result < 0)
+			return (int)result;
+		if (cat_source(cat, source) < 0)
+			return writer->error;
+		if (source->is_stream)
+			reader_restart(reader);
+		reader_done(reader);
+	}
+	return writer_flush(writer);
+}
+
+int64_t cat_run(void *arg)
+{
+	struct cat *cat = arg;
+	struct writer *writer = &cat->writer;
+	struct aion_group group;
+	int64_t result;
+
+	result = pool_init(&cat->pool);
+	if (result < 0)
+		return result;
+	aion_group_enter(&group);
+	reader_init(&cat->reader, &cat->pool, &group, S_ISREG(writer->info.st_mode) ? &writer->info : NULL, cat->names,
+		    cat->name_nr);
+	result = aion_group_leave(&group, cat_sources(cat));
+	pool_fini(&cat->pool);
+	aion_loop_stats(aion_loop_current(), &cat->loop_stats);
+	return result;
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The reader: a window of sources that are opened and read ahead. What the caches hold is taken at once; each source
+ * that has to wait for the disk gets a task, and these wait side by side.
+ *
+ * Only regular files are read ahead. Anything else (a FIFO, a terminal, standard input) is met in its turn, and nothing
+ * behind it is touched before it has ended: whoever feeds it may be about to write the next operand. What fails ahead
+ * of its turn is not reported but tried again then, so that the messages are those of a program that does one thing
+ * after the other.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aio_cat.h"
+
+/* O_NONBLOCK: should it be a FIFO, the open does not wait for its writer. */
+static const struct open_how open_how = {.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC};
+
+void reader_init(struct reader *reader, struct pool *pool, struct aion_group *group, const struct stat *output,
+		 char *const *names, size_t name_nr)
+{
+	memset(reader, 0, sizeof(*reader));
+	reader->group = group;
+	reader->pool = pool;
+	reader->output = output;
+	reader->names = names;
+	reader->name_nr = name_nr;
+}
+
+static void source_hold(struct source *source)
+{
+	source->is_stream = true;
+	source->reader->is_held = true;
+}
+
+/* Whether it may be read ahead: not the output, whose contents depend on what is before it. */
+static bool source_is_plain(const struct source *source)
+{
+	const struct stat *output = source->reader->output;
+	struct stat info;
+
+	if (fstat(source->fd, &info) < 0)
+		return false;
+	if (output && info.st_dev == output->st_dev && info.st_ino == output->st_ino)
+		return false;
+	return S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
+}
+
+/* Take in what a read gave. false at the end, which is a read of nothing, on an error, and when the buffer is full. */
+static bool source_take(struct source *source, int64_t n)
+{
+	if (n > 0) {
+		source->size += (size_t)n;
+		return source->size < POOL_BUF_SIZE;
+	}
+	if (n == 0) {
+		source->has_ended = true;
+		close(source->fd);
+		source->fd = -1;
+	}
+	return false;
+}
+
+static int64_t source_try_pread(const struct source *source)
+{
+	return aion_try_pread(source->fd, source->buf + source->size, POOL_BUF_SIZE - source->size,
+			      (int64_t)source->size);
+}
+
+/*
+ * Open and read what the caches hold, at once. false if the source has to wait: a task shall go on from here.
+ *
+ * Only while every source before this one is known to be a regular file: should this be a FIFO, it is the only one that
+ * is opened before its turn. What can be read at an offset, without waiting, is not asked what it is.
+ */
+static bool source_try(struct source *source)
+{
+	struct reader *reader = source->reader;
+	int64_t n;
+
+	if (reader->unknown_nr > 0)
+		return false;
+	n = aion_try_openat2(AT_FDCWD, source->name, &open_how, sizeof(open_how));
+	if (n < 0)
+		return n != -EAGAIN;
+	source->fd = (int)n;
+	if (reader->output && !source_is_plain(source)) {
+		source_hold(source);
+		return true;
+	}
+	source->buf = pool_get(reader->pool);
+	do
+		n = source_try_pread(source);
+	while (source_take(source, n));
+	if (n >= 0 || source_is_plain(source))
+		return n >= 0;
+	source_hold(source);
+	return true;
+}
+
+/* What is not in the caches is not opened before its kind is known: opening lets a FIFO's writer go on. */
+static AION_SUSPENDS int64_t source_open(struct source *source)
+{
+	struct reader *reader = source->reader;
+	struct statx info;
+	int64_t result;
+
+	reader->unknown_nr++;
+	result = aion_statx(AT_FDCWD, source->name, 0, STATX_TYPE, &info);
+	reader->unknown_nr--;
+	if (result < 0)
+		return result;
+	if (!S_ISREG(info.stx_mode) && !S_ISDIR(info.stx_mode)) {
+		source_hold(source);
+		return -EAGAIN;
+	}
+	result = aion_try_openat2(AT_FDCWD, source->name, &open_how, sizeof(open_how));
+	if (result == -EAGAIN)
+		result = aion_openat2(AT_FDCWD, source->name, &open_how, sizeof(open_how));
+	return result;
+}
+
+/* The first read goes to the disk; when it is done, the end of a small file is known without the ring. */
+static AION_SUSPENDS int64_t source_pread(struct source *source)
+{
+	AION_CLEANUP(aion_op_reap) struct aion_op op = {0};
+	int64_t n = source->size > 0 ? source_try_pread(source) : -EAGAIN;
+
+	if (n >= 0)
+		return n;
+	aion_op_pread(&op, source->fd, source->buf + source->size, POOL_BUF_SIZE - source->size, (int64_t)source->size);
+	return aion_await(&op.future);
+}
+
+/* The task of a source that has to wait. Its result is always 0: nothing that happens to a source ends the others. */
+static int64_t source_load(void *arg)
+{
+	struct source *source = arg;
+	struct reader *reader = source->reader;
+
+	if (source->fd < 0)
+		source->fd = (int)source_open(source);
+	if (source->fd >= 0 && !source_is_plain(source))
+		source_hold(source);
+	else if (source->fd >= 0) {
+		if (!source->buf)
+			source->buf = pool_get(reader->pool);
+		while (source_take(source, source_pread(source)))
+			;
+	}
+	reader->loading_nr--;
+	reader->ready_size += source->size;
+	aion_future_complete(&source->loaded, 0);
+	return 0;
+}
+
+static struct source *reader_source(struct reader *reader, size_t idx)
+{
+	return &reader->window[idx % READER_WINDOW];
+}
+
+static void reader_begin(struct reader *reader, size_t idx)
+{
+	struct source *source = reader_source(reader, idx);
+
+	memset(source, 0, sizeof(*source));
+	source->reader = reader;
+	source->name = reader->names[idx];
+	source->fd = -1;
+	aion_future_init(&source->loaded);
+	if (strcmp(source->name, "-") == 0) {
+		source_hold(source);
+	} else if (!source_try(source)) {
+		reader->loading_nr++;
+		if (aion_spawn_now(reader->group, source_load, source) == 0)
+			return;
+		reader->loading_nr--; /* the group keeps the error, and ends the program */
+	}
+	reader->ready_size += source->size;
+	aion_future_complete(&source->loaded, 0);
+}
+
+/*
+ * The window is filled as long as somebody waits for the disk. When nobody does, everything comes from the page cache,
+ * and a batch that is ready should be written while it is in the processor's.
+ */
+static bool reader_may_begin(const struct reader *reader)
+{
+	if (reader->next_idx == reader->name_nr || reader->next_idx - reader->head_idx == READER_WINDOW)
+		return false;
+	if (reader->next_idx == reader->head_idx)
+		return true;
+	return !reader->is_held && (reader->loading_nr > 0 || reader->ready_size < WRITER_BATCH_SIZE);
+}
+
+struct source *reader_next(struct reader *reader)
+{
+	while (reader_may_begin(reader))
+		reader_begin(reader, reader->next_idx++);
+	return reader->head_idx < reader->next_idx ? reader_source(reader, reader->head_idx) : NULL;
+}
+
+static void source_release(struct source *source)
+{
+	if (source->fd >= 0)
+		close(source->fd);
+	source->fd = -1;
+	if (source->buf)
+		pool_put(source->reader->pool, source->buf);
+	source->buf = NULL;
+	source->reader->ready_size -= source->size;
+	source->size = 0;
+}
+
+void reader_done(struct reader *reader)
+{
+	struct source *source = reader_source(reader, reader->head_idx);
+
+	if (source->is_stream)
+		reader->is_held = false;
+	source_release(source);
+	reader->head_idx++;
+}
+
+AION_SUSPENDS void reader_restart(struct reader *reader)
+{
+	size_t idx;
+
+	for (idx = reader->head_idx + 1; idx < reader->next_idx; idx++) {
+		aion_await(&reader_source(reader, idx)->loaded);
+		source_release(reader_source(reader, idx));
+	}
+	reader->next_idx = reader->head_idx + 1;
+	reader->is_held = reader_source(reader, reader->head_idx)->is_stream;
+}

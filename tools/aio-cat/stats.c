@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "aio_cat.h"
+
+void stats_print(const struct cat *cat)
+{
+	const struct aion_loop_stats *loop = &cat->loop_stats;
+	double seconds = (double)(aion_now() - cat->begin_ns) / (double)AION_SECOND;
+
+	fprintf(stderr,
+		"aio-cat: %" PRIu64 " bytes, %" PRIu64 " files, %.6f s, %.3f GB/s\n"
+		"aio-cat: %" PRIu64 " operations, %" PRIu64 " kernel entries, %.1f operations per entry; "
+		"%" PRIu64 " done without the ring\n",
+		cat->writer.done_size, cat->file_nr, seconds,
+		seconds > 0 ? (double)cat->writer.done_size / seconds / 1e9 : 0.0, loop->submit_nr, loop->enter_nr,
+		loop->enter_nr ? (double)loop->submit_nr / (double)loop->enter_nr : 0.0, loop->inline_nr);
+	fflush(stderr);
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The writer: gathers the buffers of many small files into large writes, in order. Once a write has failed there is
+ * nothing left to do: the error stays, and every later call returns it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "aio_cat.h"
+
+#define PIPE_SIZE (1024 * 1024) /* what an unprivileged process may ask for, by default */
+
+int writer_init(struct writer *writer, struct pool *pool)
+{
+	if (fstat(STDOUT_FILENO, &writer->info) < 0)
+		return -errno;
+	writer->pool = pool;
+	writer->is_prompt = writer_is_pipe(writer) || S_ISSOCK(writer->info.st_mode) || isatty(STDOUT_FILENO);
+	return 0;
+}
+
+bool writer_is_pipe(const struct writer *writer)
+{
+	return S_ISFIFO(writer->info.st_mode);
+}
+
+void writer_grow_pipe(struct writer *writer)
+{
+	if (writer->pipe_grown || !writer_is_pipe(writer))
+		return;
+	writer->pipe_grown = true;
+	if (fcntl(STDOUT_FILENO, F_GETPIPE_SZ) < PIPE_SIZE)
+		fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_SIZE); /* a refusal costs speed only */
+}
+
+int writer_account(struct writer *writer, int64_t result)
+{
+	if (result < 0)
+		writer->error = (int)result;
+	else
+		writer->done_size += (uint64_t)result;
+	return writer->error;
+}
+
+AION_SUSPENDS int writer_flush(struct writer *writer)
+{
+	size_t done = 0;
+	int64_t result;
+	int i;
+
+	if (writer->buf_nr == 0)
+		return writer->error;
+	if (writer->size >= POOL_BUF_SIZE)
+		writer_grow_pipe(writer);
+	if (writer->error == 0) {
+		result = aion_writev_all(STDOUT_FILENO, writer->bufs, writer->buf_nr, &done);
+		writer_account(writer, (int64_t)done);
+		writer_account(writer, result);
+	}
+	for (i = 0; i < writer->buf_nr; i++)
+		pool_put(writer->pool, writer->bufs[i].iov_base);
+	writer->buf_nr = 0;
+	writer->size = 0;
+	return writer->error;
+}
+
+AION_SUSPENDS int writer_put(struct writer *writer, char *buf, size_t size)
+{
+	writer->bufs[writer->buf_nr++] = (struct iovec){buf, size};
+	writer->size += size;
+	if (writer->buf_nr == WRITER_BUF_NR || writer->size >= WRITER_BATCH_SIZE)
+		return writer_flush(writer);
+	return writer->error;
+}
+
+AION_SUSPENDS int writer_copy(struct writer *writer, const char *buf, size_t size)
+{
+	size_t done = 0;
+	int64_t result;
+
+	if (writer_flush(writer) < 0)
+		return writer->error;
+	result = aion_write_all(STDOUT_FILENO, buf, size, &done);
+	writer_account(writer, (int64_t)done);
+	return writer_account(writer, result);
+}
