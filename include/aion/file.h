@@ -34,7 +34,7 @@ struct open_how; /* <linux/openat2.h> */
  * @path: ends with 0.
  * @flags, @mode: as in openat(2); O_CLOEXEC is not implied.
  *
- * A named pipe waits for its other end, as with open(2), on a worker thread of the kernel's.
+ * What is cached is opened at once, without the ring. A named pipe waits for its other end, as with openat(2).
  * Result: a descriptor. One that an operation opened and nobody received is closed by aion_op_reap().
  * Errors: those of openat(2), and the common ones.
  * Suspends: yes (op: no). Thread: loop. Source: openat(2), IORING_OP_OPENAT, Linux 5.6.
@@ -46,7 +46,8 @@ AION_API void aion_op_openat(struct aion_op *op, int dirfd, const char *path, in
  * aion_openat2 - open a file, with more say in how its path is resolved.
  * @how: of how_size bytes; stays until the operation is done.
  *
- * Result: a descriptor. The try form does no more than can be done without blocking (RESOLVE_CACHED is added), at once.
+ * Result: a descriptor. The try form does no more than can be done without blocking (RESOLVE_CACHED is added), at once;
+ *   a named pipe opens for reading without a writer, and aion_poll() may wait for him.
  * Errors: those of openat2(2), and the common ones; try: those of openat2(2), -EAGAIN (it would have to block, or the
  *   flags create or truncate), -EBUSY (no loop runs on this thread), -ECHILD.
  * Suspends: yes (op, try: no). Thread: loop. Source: openat2(2), IORING_OP_OPENAT2, Linux 5.6.

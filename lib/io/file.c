@@ -1,35 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening and closing, and what is done to a file as a whole. */
+/* Closing, and what is done to a file as a whole. */
 #include <errno.h>
 #include <unistd.h>
 
 #include <aion/file.h>
 #include <aion/scope.h>
 #include <aion/task.h>
-
-int64_t aion_openat(int dirfd, const char *path, int flags, mode_t mode)
-{
-	struct aion_op op;
-	int result = aion_checkpoint();
-
-	if (result < 0)
-		return result;
-	aion_op_init(&op);
-	aion_op_openat(&op, dirfd, path, flags, mode);
-	return aion_await(&op.future);
-}
-
-int64_t aion_openat2(int dirfd, const char *path, const struct open_how *how, size_t how_size)
-{
-	struct aion_op op;
-	int result = aion_checkpoint();
-
-	if (result < 0)
-		return result;
-	aion_op_init(&op);
-	aion_op_openat2(&op, dirfd, path, how, how_size);
-	return aion_await(&op.future);
-}
 
 /* Closes also in a cancelled scope, hence no checkpoint. */
 int64_t aion_close(int fd)

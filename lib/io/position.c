@@ -5,6 +5,7 @@
  * writing overwrites them. Observed on Linux 6.18. Whether the running kernel does so is tried out, once, on a file in
  * memory that may not grow: half of a write fits.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -55,11 +56,14 @@ static int try_out(void)
 
 void aion__position_settle(int fd, int64_t moved)
 {
+	int saved = errno;
 	struct stat status;
 	int answer;
 
-	if (fstat(fd, &status) < 0 || !(S_ISREG(status.st_mode) || S_ISBLK(status.st_mode)))
+	if (fstat(fd, &status) < 0 || !(S_ISREG(status.st_mode) || S_ISBLK(status.st_mode))) {
+		errno = saved;
 		return;
+	}
 	answer = atomic_load(&what_the_kernel_does);
 	if (answer == UNKNOWN) {
 		answer = try_out();
@@ -67,4 +71,5 @@ void aion__position_settle(int fd, int64_t moved)
 	}
 	if (answer == FORGETS)
 		lseek(fd, (off_t)moved, SEEK_CUR);
+	errno = saved;
 }

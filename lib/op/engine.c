@@ -25,6 +25,8 @@ int aion__ready_reserve(struct aion__ready *ready, size_t nr)
 	places = aion__alloc(place_nr * sizeof(struct aion__runnable *));
 	if (!places)
 		return -ENOMEM;
+	for (size_t i = 0; i < place_nr; i++)
+		places[i] = ready->filler;
 	for (unsigned i = ready->head; i != ready->tail; i++)
 		places[i & (place_nr - 1)] = ready->places[i & ready->mask];
 	aion__free(ready->places);

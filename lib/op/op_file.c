@@ -8,8 +8,8 @@
 
 /*
  * io_uring tries an open with O_NONBLOCK first. On a named pipe that succeeds, or says -ENXIO, without waiting for the
- * other end, which open(2) does: where the path may be one, the entry goes straight to a worker of the kernel's. Who
- * opens many small files tries inline before, see aion_try_openat2().
+ * other end, which open(2) does: where the path may be one, the entry goes straight to a worker of the kernel's. What
+ * is cached is opened faster without the ring, see aion_try_openat2(), as aion_openat() does.
  */
 static uint8_t open_entry_flags(uint64_t flags)
 {

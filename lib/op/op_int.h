@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 
+#include "annotate_int.h"
 #include "future_int.h"
 
 /* future.state of an operation */

@@ -92,13 +92,12 @@ static int64_t try_write(const struct io_uring_sqe *sqe)
 
 /*
  * Open if every name of the path is cached. A pipe or a terminal may block in the open itself, so it is done with
- * O_NONBLOCK, which is taken off again (io_uring heeds it on plain files, too). The open of a named pipe waits for the
- * other end: not here.
+ * O_NONBLOCK, which is taken off again (io_uring heeds it on plain files, too). So a named pipe opens for reading without
+ * a writer. It is not closed again for that: a writer who waits for a reader has been let through, and would lose him.
  */
 static int64_t try_open(int dir_fd, uint64_t path, const struct open_how *wanted)
 {
 	struct open_how how = *wanted;
-	struct stat status;
 	int64_t fd;
 
 	if (how.flags & (O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)))
@@ -111,10 +110,6 @@ static int64_t try_open(int dir_fd, uint64_t path, const struct open_how *wanted
 		return fd;
 	if (fd < 0)
 		return fd == -ENXIO ? -EAGAIN : fd;
-	if (fstat((int)fd, &status) < 0 || S_ISFIFO(status.st_mode)) {
-		close((int)fd);
-		return -EAGAIN;
-	}
 	aion__syscall6(SYS_fcntl, fd, F_SETFL, (long)wanted->flags, 0, 0, 0);
 	return fd;
 }

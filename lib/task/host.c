@@ -100,6 +100,7 @@ static int loop_init(struct aion_loop *loop, const struct aion_loop_options *opt
 	aion__group_init(&loop->root, loop);
 	loop->root.keeps_going = true;
 	loop->host.group = &loop->root;
+	loop->engine.ready.filler = &loop->host.runnable;
 	loop->host.stack = &loop->host_stack;
 	return 0;
 }
@@ -115,9 +116,16 @@ int aion_loop_create(const struct aion_loop_options *options, struct aion_loop *
 		snprintf(create_error, sizeof(create_error), "no memory for a loop");
 		return -ENOMEM;
 	}
+	loop->mailbox = aion__mailbox_create(loop);
+	if (!loop->mailbox) {
+		snprintf(create_error, sizeof(create_error), "no memory for a loop");
+		aion__free(loop);
+		return -ENOMEM;
+	}
 	result = loop_init(loop, options ? options : &defaults);
 	if (result < 0) {
 		aion__diag("aion_loop_create: %s", create_error);
+		aion__mailbox_unref(loop->mailbox);
 		aion__free(loop);
 		return result;
 	}
@@ -278,6 +286,7 @@ void aion_loop_destroy(struct aion_loop *loop)
 		loop_drain(loop);
 	else if (is_alive)
 		loop_close_posts(loop);
+	aion__mailbox_close(loop->mailbox, !is_alive);
 	if (loop->is_bound && !loop->no_overflow_handler)
 		aion__overflow_leave(&loop->overflow);
 	aion__engine_fini(&loop->engine);

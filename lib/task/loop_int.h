@@ -25,6 +25,17 @@ struct aion__post {
 
 #define AION__POSTS_CLOSED ((struct aion__post *)1)
 
+/*
+ * The way of other threads to a loop. It outlives the loop as long as promises name it, and the loop lives as long as
+ * somebody is inside.
+ */
+struct aion__mailbox {
+	struct aion_loop *loop;
+	atomic_uint references; /* the loop's, and each promise's */
+	atomic_uint inside_nr;  /* threads that are handing something over */
+	atomic_bool is_closed;  /* who comes in from now on does not find the loop */
+};
+
 struct aion__task_slab;
 
 struct aion_loop {
@@ -34,6 +45,7 @@ struct aion_loop {
 	struct aion__stack_pool stacks;
 	uint8_t stack_class; /* the default's */
 	_Atomic(struct aion__post *) posts; /* newest first */
+	struct aion__mailbox *mailbox;
 	/* below: once a turn at most */
 	int64_t now_ns; /* the clock when it was last read */
 	unsigned clock_turns;
@@ -75,6 +87,10 @@ void aion__task_slabs_free(struct aion_loop *loop);
 int64_t aion__loop_now(struct aion_loop *loop);
 /* Hand a post to a loop, from any thread. -ESHUTDOWN, -ECHILD. */
 int aion__loop_push(struct aion_loop *loop, struct aion__post *post);
+struct aion__mailbox *aion__mailbox_create(struct aion_loop *loop);
+/* The posts are closed; wait until nobody is inside, unless those threads are a parent process's. */
+void aion__mailbox_close(struct aion__mailbox *mailbox, bool is_forked_child);
+void aion__mailbox_unref(struct aion__mailbox *mailbox);
 
 /* The next task to run, taken off the queue. */
 static inline struct aion_task *aion__loop_next(struct aion_loop *loop)
@@ -85,6 +101,12 @@ static inline struct aion_task *aion__loop_next(struct aion_loop *loop)
 	if (aion__unlikely(ready->head == ready->batch_end))
 		aion__loop_turn(loop);
 	next = ready->places[ready->head++ & ready->mask];
+	if (ready->mask >= AION__READY_PREFETCH_NR) {
+		const struct aion__runnable *later = ready->places[(ready->head + 1) & ready->mask];
+
+		__builtin_prefetch(((const struct aion_task *)later)->sp);
+		__builtin_prefetch(ready->places[(ready->head + 3) & ready->mask]);
+	}
 	next->is_queued = false;
 	return (struct aion_task *)next;
 }

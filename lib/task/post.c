@@ -5,13 +5,39 @@
  * after it has been woken, or on its way, and then the wake finds nothing.
  */
 #include <errno.h>
+#include <sched.h>
 
 #include <aion/promise.h>
 
 #include "alloc_int.h"
 #include "loop_int.h"
 
-int aion__loop_push(struct aion_loop *loop, struct aion__post *post)
+struct aion__mailbox *aion__mailbox_create(struct aion_loop *loop)
+{
+	struct aion__mailbox *mailbox = aion__alloc_zeroed(sizeof(*mailbox));
+
+	if (!mailbox)
+		return NULL;
+	mailbox->loop = loop;
+	atomic_init(&mailbox->references, 1);
+	return mailbox;
+}
+
+void aion__mailbox_unref(struct aion__mailbox *mailbox)
+{
+	if (atomic_fetch_sub(&mailbox->references, 1) == 1)
+		aion__free(mailbox);
+}
+
+void aion__mailbox_close(struct aion__mailbox *mailbox, bool is_forked_child)
+{
+	atomic_store(&mailbox->is_closed, true);
+	while (!is_forked_child && atomic_load(&mailbox->inside_nr))
+		sched_yield();
+	aion__mailbox_unref(mailbox);
+}
+
+static int loop_push(struct aion_loop *loop, struct aion__post *post)
 {
 	struct aion__post *head = atomic_load(&loop->posts);
 
@@ -25,6 +51,23 @@ int aion__loop_push(struct aion_loop *loop, struct aion__post *post)
 	if (!head)
 		aion__ring_wake(&loop->engine.ring);
 	return 0;
+}
+
+/* A post that is accepted may be what ends the loop, before its poster has woken it: hence the count. */
+static int mailbox_push(struct aion__mailbox *mailbox, struct aion__post *post)
+{
+	int result = -ESHUTDOWN;
+
+	atomic_fetch_add(&mailbox->inside_nr, 1);
+	if (!atomic_load(&mailbox->is_closed))
+		result = loop_push(mailbox->loop, post);
+	atomic_fetch_sub(&mailbox->inside_nr, 1);
+	return result;
+}
+
+int aion__loop_push(struct aion_loop *loop, struct aion__post *post)
+{
+	return mailbox_push(loop->mailbox, post);
 }
 
 struct user_post {
@@ -58,7 +101,7 @@ int aion_loop_post(struct aion_loop *loop, void (*fn)(void *arg), void *arg)
 struct aion_promise {
 	struct aion_future future;
 	struct aion__post post;
-	struct aion_loop *loop;
+	struct aion__mailbox *mailbox; /* of its loop, which may end before it is completed */
 	int64_t result;
 	atomic_uint references;
 	atomic_bool is_completed;
@@ -66,8 +109,10 @@ struct aion_promise {
 
 static void promise_unref(struct aion_promise *promise)
 {
-	if (atomic_fetch_sub(&promise->references, 1) == 1)
-		aion__free(promise);
+	if (atomic_fetch_sub(&promise->references, 1) != 1)
+		return;
+	aion__mailbox_unref(promise->mailbox);
+	aion__free(promise);
 }
 
 int aion_promise_create(struct aion_promise **ret_promise)
@@ -81,7 +126,8 @@ int aion_promise_create(struct aion_promise **ret_promise)
 	if (!promise)
 		return -ENOMEM;
 	aion_future_init(&promise->future);
-	promise->loop = loop;
+	promise->mailbox = loop->mailbox;
+	atomic_fetch_add(&loop->mailbox->references, 1);
 	atomic_init(&promise->references, 2);
 	*ret_promise = promise;
 	return 0;
@@ -96,18 +142,23 @@ static void promise_deliver(struct aion__post *post)
 {
 	struct aion_promise *promise = aion__container_of(post, struct aion_promise, post);
 
-	aion__future_finish(&promise->loop->engine, &promise->future, promise->result);
+	aion__future_finish(&promise->mailbox->loop->engine, &promise->future, promise->result);
 	promise_unref(promise);
 }
 
 void aion_promise_complete(struct aion_promise *promise, int64_t result)
 {
+	struct aion__mailbox *mailbox = promise->mailbox;
+
 	AION_BUG_ON(atomic_exchange(&promise->is_completed, true), "promise completed twice");
 	promise->result = result;
 	promise->post.run = promise_deliver;
-	/* A loop that is going away has nobody left who waits. */
-	if (aion__loop_push(promise->loop, &promise->post) < 0)
+	/* The result may be delivered, and the promise gone, before the push has come back. A loop that is going away has
+	 * nobody left who waits. */
+	atomic_fetch_add(&mailbox->references, 1);
+	if (mailbox_push(mailbox, &promise->post) < 0)
 		promise_unref(promise);
+	aion__mailbox_unref(mailbox);
 }
 
 void aion_promise_release(struct aion_promise *promise)

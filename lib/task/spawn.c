@@ -271,7 +271,8 @@ int aion_spawn_copy(struct aion_group *group, aion_fn *fn, const void *args, siz
 	task = task_create(loop, group, fn, NULL, &error);
 	if (!task)
 		return spawn_failed(group, NULL, NULL, error);
-	memcpy(task->copy, args, args_size);
+	if (args_size)
+		memcpy(task->copy, args, args_size);
 	task->arg = task->copy;
 	aion__engine_make_ready(&loop->engine, &task->runnable);
 	return 0;

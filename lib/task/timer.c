@@ -37,7 +37,8 @@ int aion_timer_arm(struct aion_timer *timer, int64_t deadline_ns)
 		timer->future.waiters = 0;
 	if (deadline_ns == AION_NEVER)
 		return 0;
-	return aion__wheel_arm(&loop->wheel, timer, deadline_ns);
+	/* The clock is never negative: no difference of a deadline and the time overflows. */
+	return aion__wheel_arm(&loop->wheel, timer, deadline_ns < 0 ? 0 : deadline_ns);
 }
 
 int aion_timer_cancel(struct aion_timer *timer)

@@ -21,8 +21,7 @@ enum {
 	TICK_SLOT = 3 * 64, /* the first one */
 	LONG_SLOT = TICK_SLOT + 256,
 	LONGER_SLOT = LONG_SLOT + 256,
-	LONG_RUN_NR =
-		128, /* a slot of 2^26 ns with no more entries goes into the run; all armed within it to the heap */
+	LONG_RUN_NR = 128, /* a slot of 2^26 ns with no more goes into the run, arms within it to the heap */
 };
 
 _Static_assert(sizeof(struct aion_timer) == 64, "a timer is one cache line");
@@ -143,7 +142,7 @@ static void piece_free(struct aion__wheel *wheel, struct aion__wheel_piece *piec
 	wheel->free = piece;
 }
 
-/* A slot's pieces. The last one is open: its number of entries is told by the slot's end, its count of the dead is kept. */
+/* A slot's pieces. The last one is open: the slot's end tells how many entries it has, and its dead are counted. */
 
 static struct aion__wheel_piece *piece_of(const struct aion__wheel_entry *entry)
 {

@@ -266,15 +266,19 @@ TASK_TEST(file_close, is_no_checkpoint)
 TASK_TEST(file_close, an_operation_cannot_be_cancelled)
 {
 	struct aion_op read = {0}, end = {0};
+	uint64_t submit_nr;
 	char buf[10];
 	int fds[2];
 
 	test_pipe(fds);
+	aion_yield();
+	submit_nr = test_stats().submit_nr;
 	aion_op_read(&read, fds[0], buf, sizeof(buf));
 	aion_op_close(&end, fds[0]);
 	aion_op_cancel(&end);
 	cr_assert(aion_op_is_in_flight(&end));
 	assert_result(aion_await(&end.future), 0);
+	cr_assert_eq(test_stats().submit_nr, submit_nr + 3, "the read, its cancel, the close; nothing that hits the close");
 	assert_result(aion_await(&read.future), -EBADF);
 	cr_assert_not(is_open(fds[0]));
 }

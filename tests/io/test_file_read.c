@@ -54,9 +54,8 @@ TASK_TEST(file_read, half_cached_pread_is_whole)
 	int fd = test_file_make("f", size);
 	char *buf = calloc(1, size);
 
-	cr_assert_eq(fsync(fd), 0);
 	cr_assert_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
-	cr_assert_eq(posix_fadvise(fd, (off_t)half, (off_t)half, POSIX_FADV_DONTNEED), 0);
+	test_file_drop(fd, half, half);
 	assert_result(aion_pread(fd, buf, size, 0), (int64_t)size);
 	cr_assert(test_is_filled(buf, size, 0));
 	free(buf);
@@ -75,9 +74,8 @@ TASK_TEST(file_read, half_cached_preadv_is_whole)
 		{buf + half + 4000, size - half - 4000},
 	};
 
-	cr_assert_eq(fsync(fd), 0);
 	cr_assert_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
-	cr_assert_eq(posix_fadvise(fd, (off_t)half, (off_t)half, POSIX_FADV_DONTNEED), 0);
+	test_file_drop(fd, half, half);
 	assert_result(aion_preadv(fd, iov, 4, 0), (int64_t)size);
 	cr_assert(test_is_filled(buf, size, 0));
 	free(buf);
@@ -374,9 +372,8 @@ TASK_TEST(file_read, bytes_win_over_a_later_error)
 	char *buf = calloc(1, size);
 	int64_t result;
 
-	cr_assert_eq(fsync(fd), 0);
 	cr_assert_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
-	cr_assert_eq(posix_fadvise(fd, (off_t)half, (off_t)half, POSIX_FADV_DONTNEED), 0);
+	test_file_drop(fd, half, half);
 	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 1, -EIO);
 	result = aion_pread(fd, buf, size, 0);
 	cr_assert_eq(aion__fault_passed(AION__FAULT_CQE_RESULT), 1, "the ring was not needed: the cache was not dropped");

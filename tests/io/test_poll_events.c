@@ -90,11 +90,13 @@ TASK_TEST(poll_events, events_between_two_calls_are_collected)
 {
 	struct aion_poll poll = {0};
 	int fds[2];
+	char c;
 
 	test_pipe(fds);
 	aion_poll_open(&poll, fds[0], POLLIN);
 	cr_assert_eq(write(fds[1], "x", 1), 1);
 	aion_sleep(AION_MILLISECOND);
+	cr_assert_eq(read(fds[0], &c, 1), 1);
 	close(fds[1]);
 	aion_sleep(AION_MILLISECOND);
 	assert_result(aion_poll_next(&poll), POLLIN | POLLHUP);

@@ -8,6 +8,10 @@ tool=${AIO_CAT:?the path of aio-cat}
 case $tool in
 */*) tool=$(cd "$(dirname "$tool")" && pwd)/$(basename "$tool") ;;
 esac
+if ! command -v "$tool" >/dev/null; then
+	echo "$tool cannot be run"
+	exit 2
+fi
 many=10000
 [ -z "${AION_TEST_SMALL:-}" ] || many=1000
 export LC_ALL=C.UTF-8

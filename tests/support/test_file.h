@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -107,6 +108,29 @@ static inline int test_file_make(const char *name, size_t size)
 	cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
 	free(content);
 	return fd;
+}
+
+/* Bring a part of the file to the device and drop it from the page cache; now and then that takes more than one try. */
+static inline void test_file_drop(int fd, size_t off, size_t size)
+{
+	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, (off_t)off);
+	size_t page_nr = size / 4096, cached_nr = page_nr;
+	unsigned char *state = malloc(page_nr);
+
+	cr_assert(map != MAP_FAILED && state);
+	for (int i = 0; cached_nr && i < 1000; i++) {
+		cr_assert_eq(fsync(fd), 0);
+		cr_assert_eq(posix_fadvise(fd, (off_t)off, (off_t)size, POSIX_FADV_DONTNEED), 0);
+		cr_assert_eq(mincore(map, size, state), 0);
+		cached_nr = 0;
+		for (size_t k = 0; k < page_nr; k++)
+			cached_nr += state[k] & 1;
+		if (cached_nr)
+			usleep(1000);
+	}
+	cr_assert_eq(cached_nr, 0, "%zu pages stay cached", cached_nr);
+	cr_assert_eq(munmap(map, size), 0);
+	free(state);
 }
 
 static inline void test_pipe(int fds[2])

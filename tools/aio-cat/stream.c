@@ -131,11 +131,9 @@ AION_SUSPENDS int64_t stream_pipe(struct writer *writer, int fd)
 
 	if (!buf)
 		return -ENOMEM;
-	for (;;) {
+	do
 		n = aion_read(fd, buf, STREAM_BUF_SIZE);
-		if (n <= 0 || writer_copy(writer, buf, (size_t)n) < 0)
-			break;
-	}
+	while (n == -EINTR || (n > 0 && writer_copy(writer, buf, (size_t)n) == 0));
 	free(buf);
 	return writer->error < 0 ? writer->error : n;
 }

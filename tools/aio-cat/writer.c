@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "aio_cat.h"
@@ -43,21 +44,37 @@ int writer_account(struct writer *writer, int64_t result)
 	return writer->error;
 }
 
+/* Who is stopped by his terminal and goes on later finds his write interrupted. */
+static AION_SUSPENDS int writer_send(struct writer *writer, const struct iovec *bufs, int buf_nr)
+{
+	struct iovec rest[WRITER_BUF_NR];
+	size_t done;
+	int64_t result;
+	int i = 0;
+
+	memcpy(rest, bufs, (size_t)buf_nr * sizeof(*bufs));
+	for (;;) {
+		result = aion_writev_all(STDOUT_FILENO, rest + i, buf_nr - i, &done);
+		writer_account(writer, (int64_t)done);
+		if (result != -EINTR)
+			return writer_account(writer, result);
+		for (; done >= rest[i].iov_len; i++)
+			done -= rest[i].iov_len;
+		rest[i].iov_base = (char *)rest[i].iov_base + done;
+		rest[i].iov_len -= done;
+	}
+}
+
 AION_SUSPENDS int writer_flush(struct writer *writer)
 {
-	size_t done = 0;
-	int64_t result;
 	int i;
 
 	if (writer->buf_nr == 0)
 		return writer->error;
 	if (writer->size >= POOL_BUF_SIZE)
 		writer_grow_pipe(writer);
-	if (writer->error == 0) {
-		result = aion_writev_all(STDOUT_FILENO, writer->bufs, writer->buf_nr, &done);
-		writer_account(writer, (int64_t)done);
-		writer_account(writer, result);
-	}
+	if (writer->error == 0)
+		writer_send(writer, writer->bufs, writer->buf_nr);
 	for (i = 0; i < writer->buf_nr; i++)
 		pool_put(writer->pool, writer->bufs[i].iov_base);
 	writer->buf_nr = 0;
@@ -67,6 +84,10 @@ AION_SUSPENDS int writer_flush(struct writer *writer)
 
 AION_SUSPENDS int writer_put(struct writer *writer, char *buf, size_t size)
 {
+	if (size == 0) {
+		pool_put(writer->pool, buf);
+		return writer->error;
+	}
 	writer->bufs[writer->buf_nr++] = (struct iovec){buf, size};
 	writer->size += size;
 	if (writer->buf_nr == WRITER_BUF_NR || writer->size >= WRITER_BATCH_SIZE)
@@ -76,12 +97,7 @@ AION_SUSPENDS int writer_put(struct writer *writer, char *buf, size_t size)
 
 AION_SUSPENDS int writer_copy(struct writer *writer, const char *buf, size_t size)
 {
-	size_t done = 0;
-	int64_t result;
+	const struct iovec only = {.iov_base = (char *)buf, .iov_len = size};
 
-	if (writer_flush(writer) < 0)
-		return writer->error;
-	result = aion_write_all(STDOUT_FILENO, buf, size, &done);
-	writer_account(writer, (int64_t)done);
-	return writer_account(writer, result);
+	return writer_flush(writer) < 0 ? writer->error : writer_send(writer, &only, 1);
 }

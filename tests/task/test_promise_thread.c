@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Promises: completed by other threads, given up by waiters. */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "test_task.h"
+
+#include "fault_int.h"
+
+#define MS AION_MILLISECOND
+
+static void *complete_later(void *promise)
+{
+	usleep(3000);
+	aion_promise_complete(promise, 66);
+	return NULL;
+}
+
+TEST_IN_TASK(promise_thread, another_thread_s_result_wakes_the_waiter)
+{
+	struct aion_promise *promise;
+	pthread_t thread;
+
+	cr_assert_eq(aion_promise_create(&promise), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, complete_later, promise), 0);
+	cr_assert_eq(aion_await(aion_promise_future(promise)), 66);
+	pthread_join(thread, NULL);
+	aion_promise_release(promise);
+	aion_promise_release(NULL);
+	return 0;
+}
+
+static int64_t give_up(void *arg)
+{
+	struct aion_scope scope;
+	struct aion_promise *promise;
+	pthread_t *thread = arg;
+
+	cr_assert_eq(aion_promise_create(&promise), 0);
+	cr_assert_eq(pthread_create(thread, NULL, complete_later, promise), 0);
+	aion_scope_enter(&scope, aion_after(MS));
+	cr_assert_eq(aion_await(aion_promise_future(promise)), -ECANCELED);
+	cr_assert_eq(aion_scope_leave(&scope), -ETIME);
+	aion_promise_release(promise);
+	return aion_sleep(10 * MS);
+}
+
+Test(promise_thread, a_waiter_that_gives_up_leaves_nothing_to_write_into)
+{
+	pthread_t thread;
+
+	test_allocator_count();
+	cr_assert_eq(aion_run(give_up, &thread, NULL), 0);
+	pthread_join(thread, NULL);
+	cr_assert_eq(test_allocator_in_use_nr(), 0);
+}
+
+TEST_IN_TASK(promise_thread, completed_on_its_own_thread_and_before_the_wait)
+{
+	struct aion_promise *promises[10];
+
+	for (int i = 0; i < 10; i++) {
+		cr_assert_eq(aion_promise_create(&promises[i]), 0);
+		aion_promise_complete(promises[i], i);
+	}
+	for (int i = 0; i < 10; i++) {
+		cr_assert_eq(aion_await(aion_promise_future(promises[i])), i);
+		aion_promise_release(promises[i]);
+	}
+	return 0;
+}
+
+static int64_t complete_and_forget(void *unused)
+{
+	struct aion_promise *promise;
+
+	cr_assert_eq(aion_promise_create(&promise), 0);
+	aion_promise_release(promise);
+	aion_promise_complete(promise, 1);
+	cr_assert_eq(aion_promise_create(&promise), 0);
+	aion_promise_complete(promise, 1);
+	aion_promise_release(promise);
+	return 0;
+}
+
+/* The posts that carry the results are still under way when the loop ends. */
+Test(promise_thread, results_that_nobody_waits_for_are_dropped_with_the_loop)
+{
+	test_allocator_count();
+	cr_assert_eq(aion_run(complete_and_forget, NULL, NULL), 0);
+	cr_assert_eq(test_allocator_in_use_nr(), 0);
+}
+
+Test(promise_thread, outside_of_tasks_is_busy)
+{
+	struct aion_promise *promise;
+
+	cr_assert_eq(aion_promise_create(&promise), -EBUSY);
+}
+
+#ifdef AION_FAULTS
+TEST_IN_TASK(promise_thread, no_memory_is_enomem)
+{
+	struct aion_promise *promise = NULL;
+
+	aion__fault_arm(AION__FAULT_ALLOC, 0, 1, -ENOMEM);
+	cr_assert_eq(aion_promise_create(&promise), -ENOMEM);
+	aion__fault_reset();
+	cr_assert_null(promise);
+	return 0;
+}
+#endif
