@@ -4,7 +4,8 @@
 /*
  * The allocator hook. The library allocates through mimalloc's mi_ functions (built with AION_MIMALLOC=ON, the
  * default) or malloc; an application can put its own functions in their place. Task stacks and registered buffers are
- * mapped with mmap(2), not allocated. No awaited operation allocates.
+ * mapped with mmap(2), not allocated. An awaited operation allocates nothing, but when the table of descriptors must
+ * grow, or for what the running kernel's io_uring lacks; that memory is kept for the next.
  */
 #include <aion/base.h>
 

@@ -38,7 +38,7 @@ struct aion_group {
 /* Options of a task; all zero = the defaults. */
 struct aion_spawn_options {
 	const char *name;  /* copied, cut at AION_TASK_NAME_MAX - 1 bytes */
-	size_t stack_size; /* bytes, 0 = the loop's default; rounded up to a power of two, at least 64 KiB */
+	size_t stack_size; /* bytes, 0 = the loop's default; rounded up to a power of two, 64 KiB to 64 MiB */
 };
 
 /* A task that can be waited for and cancelled by itself. The caller's memory, declared before the group. */
@@ -97,7 +97,13 @@ AION_API size_t aion_group_errors(const struct aion_group *group, const struct a
  */
 AION_API int aion_spawn(struct aion_group *group, aion_fn *fn, void *arg);
 
-/** aion_spawn_with - aion_spawn() with options; NULL = the defaults. Suspends: no. Thread: any. Source: none. */
+/**
+ * aion_spawn_with - aion_spawn() with options.
+ * @options: copied; NULL = the defaults.
+ *
+ * Errors: those of aion_spawn(), and: -EINVAL (stack_size above 64 MiB; also an error of the group).
+ * Suspends: no. Thread: any. Source: none.
+ */
 AION_API int aion_spawn_with(struct aion_group *group, const struct aion_spawn_options *options, aion_fn *fn,
 			     void *arg);
 
@@ -125,7 +131,7 @@ AION_API int aion_spawn_copy(struct aion_group *group, aion_fn *fn, const void *
  *   is nothing to release. If the task cannot be started, the handle is done with the error.
  * @options: NULL = the defaults.
  *
- * Errors: those of aion_spawn().
+ * Errors: those of aion_spawn_with().
  * Suspends: no. Thread: loop. Source: none.
  */
 AION_API int aion_spawn_into(struct aion_group *group, struct aion_handle *handle,

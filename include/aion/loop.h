@@ -18,7 +18,7 @@ struct aion_loop_options {
 	unsigned entry_nr;           /* submission queue entries [1024], rounded up to a power of two, halved while the
 					locked-memory limit refuses them */
 	unsigned completion_nr;      /* completion queue entries [4 x entry_nr] */
-	size_t stack_size;           /* bytes of a task's stack [256 KiB], at least 64 KiB */
+	size_t stack_size;           /* bytes of a task's stack [256 KiB], 64 KiB to 64 MiB */
 	unsigned worker_max;         /* threads for aion_offload() and for what io_uring lacks [cores + 4, at most 32] */
 	unsigned kernel_worker_max;  /* io-wq threads for blocking file I/O [4 a core, at least 16] */
 	bool no_overflow_handler;    /* leave SIGSEGV alone: a stack overflow is then a bare one */
@@ -100,7 +100,7 @@ AION_API struct aion_group *aion_loop_group(struct aion_loop *loop);
 /**
  * aion_loop_turn - one turn without blocking: fire timers, reap, run what is ready, submit.
  *
- * Result: 1 if tasks are ready for another turn now, else 0.
+ * Result: 1 if there is something to do for another turn now (tasks ready, completions, posts), else 0.
  * Errors: -EBUSY (inside a task); -EXDEV (the loop's thread is another); -ECHILD.
  * Suspends: no. Thread: the loop's. Source: io_uring_enter(2).
  */
@@ -121,7 +121,7 @@ AION_API int aion_loop_fd(struct aion_loop *loop);
 /**
  * aion_loop_timeout_ns - how long the host may wait before the next turn.
  *
- * Result: nanoseconds: 0 when a task is ready, else until the next timer, -1 if there is none.
+ * Result: nanoseconds: 0 when there is something to do now, else until the next timer, -1 if there is none.
  * Suspends: no. Thread: the loop's. Source: none.
  */
 AION_API int64_t aion_loop_timeout_ns(struct aion_loop *loop);

@@ -35,7 +35,7 @@ AION_API struct aion_future *aion_promise_future(struct aion_promise *promise);
  * @promise: completing one twice aborts the process.
  * @result: >= 0, or -errno.
  *
- * If the loop is being destroyed nobody waits any more; the result is dropped.
+ * If the loop is being destroyed, or is gone, nobody waits any more; the result is dropped.
  * Suspends: no. Thread: any. Source: eventfd(2).
  */
 AION_API void aion_promise_complete(struct aion_promise *promise, int64_t result);

@@ -25,7 +25,7 @@ AION_API AION_SUSPENDS int64_t aion_sleep(int64_t duration_ns);
 
 /**
  * aion_sleep_until - let time pass until a deadline.
- * @deadline_ns: absolute, monotonic; one that has passed is a checkpoint that lets the others run once; AION_NEVER
+ * @deadline_ns: absolute, monotonic; one that has passed is a checkpoint that lets the others run; AION_NEVER
  *   sleeps until cancelled.
  *
  * Result and errors as aion_sleep(). Suspends: yes. Thread: loop. Source: as aion_sleep().

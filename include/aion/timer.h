@@ -30,7 +30,8 @@ AION_API void aion_timer_init(struct aion_timer *timer);
 /**
  * aion_timer_arm - complete the timer's future at a time.
  * @timer: initialised, not armed; one that has fired is made pending again.
- * @deadline_ns: absolute, monotonic; one that has passed fires in the next turn; AION_NEVER never does.
+ * @deadline_ns: absolute, monotonic; one that has passed fires when the loop next reads the clock, within 32
+ *   turns; AION_NEVER never does.
  *
  * Errors: -ENOMEM (no memory for its place; the timer stays idle); -EALREADY (it is armed).
  * Suspends: no. Thread: loop. Source: none (io_uring_enter(2)'s wait timeout, Linux 5.11).
