@@ -54,9 +54,9 @@ static int is_named_pipe(int fd)
 }
 
 /*
- * The pipe is open for reading, perhaps without a writer. Open it again, waiting for one; the first descriptor stays
- * until then, or a writer who is there already would lose his reader. One who comes and goes in between is missed by
- * the second open, but what he wrote, or that he left, shows at the first.
+ * The pipe is open for reading, perhaps without a writer. Open it again, only to wait for one. (To close it meanwhile
+ * would cost a writer who is there already his reader.) One who comes and goes in between is missed by the second open,
+ * but what he wrote, or that he left, shows at the first.
  */
 static int64_t open_await_writer(const struct open_args *args, int first_fd)
 {
@@ -69,10 +69,10 @@ static int64_t open_await_writer(const struct open_args *args, int first_fd)
 	open_start(&again, args);
 	aion_op_poll(&seen, first, POLLIN);
 	result = aion_wait(either, 2, AION_WAIT_FIRST_COMPLETED);
+	if (result >= 0 && !aion_future_is_done(&seen.future))
+		result = again.future.result;
 	if (result < 0)
 		return result;
-	if (aion_future_is_done(&again.future))
-		return aion_await(&again.future);
 	result = first;
 	first = -1;
 	return result;

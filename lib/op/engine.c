@@ -164,14 +164,10 @@ void aion__engine_enter(struct aion__engine *engine, unsigned wait_nr, int64_t d
 	aion__engine_reap(engine);
 }
 
-struct io_uring_sqe *aion__engine_sqe_slow(struct aion__engine *engine)
+void aion__engine_make_room(struct aion__engine *engine)
 {
-	struct io_uring_sqe *sqe;
-
 	do {
 		if (aion__ring_enter(&engine->ring, 0, AION_NEVER) < 0)
 			aion__engine_reap(engine);
-		sqe = aion__ring_sqe(&engine->ring);
-	} while (!sqe);
-	return sqe;
+	} while (aion__ring_is_full(&engine->ring));
 }

@@ -76,22 +76,29 @@ int aion__engine_bind(struct aion__engine *engine);
 unsigned aion__engine_reap(struct aion__engine *engine);
 /* Hand over what is queued and wait for wait_nr completions until deadline_ns, then reap. */
 void aion__engine_enter(struct aion__engine *engine, unsigned wait_nr, int64_t deadline_ns);
-/* A free entry, whatever it takes: hands over what is queued, reaps, tries again. */
-struct io_uring_sqe *aion__engine_sqe_slow(struct aion__engine *engine);
+/* The queue is full: hand over what is in it, reap, try again until there is room. */
+void aion__engine_make_room(struct aion__engine *engine);
 
+/* A free entry, whatever it takes. */
 static inline struct io_uring_sqe *aion__engine_sqe(struct aion__engine *engine)
 {
-	struct io_uring_sqe *sqe = aion__ring_sqe(&engine->ring);
+	if (aion__unlikely(aion__ring_is_full(&engine->ring)))
+		aion__engine_make_room(engine);
+	return aion__ring_take(&engine->ring);
+}
 
-	return aion__likely(sqe) ? sqe : aion__engine_sqe_slow(engine);
+/* Queue whoever is known not to be queued: the running task itself. */
+static inline void aion__engine_queue(struct aion__engine *engine, struct aion__runnable *runnable)
+{
+	AION_ASSERT(!runnable->is_queued);
+	runnable->is_queued = true;
+	engine->ready.places[engine->ready.tail++ & engine->ready.mask] = runnable;
 }
 
 static inline void aion__engine_make_ready(struct aion__engine *engine, struct aion__runnable *runnable)
 {
-	if (runnable->is_queued)
-		return;
-	runnable->is_queued = true;
-	engine->ready.places[engine->ready.tail++ & engine->ready.mask] = runnable;
+	if (!runnable->is_queued)
+		aion__engine_queue(engine, runnable);
 }
 
 #endif

@@ -77,6 +77,8 @@ static inline void aion__op_unlink(struct aion_op *op)
 
 static inline void aion__op_reset(struct aion__engine *engine, struct aion_op *op, int fd, unsigned flags)
 {
+	struct aion__runnable *owner = engine->task;
+
 	op->future.waiters = 0;
 	op->future.loop = (struct aion_loop *)engine;
 	op->future.kind = AION__FUTURE_OP;
@@ -84,9 +86,9 @@ static inline void aion__op_reset(struct aion__engine *engine, struct aion_op *o
 	op->future.flags = (uint16_t)flags;
 	op->future.fd = fd;
 	op->job = NULL;
-	op->task = engine->task;
-	if (engine->task)
-		engine->task->op_nr++;
+	op->task = owner;
+	if (owner)
+		owner->op_nr++;
 	engine->in_flight_nr++;
 }
 

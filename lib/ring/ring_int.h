@@ -95,15 +95,23 @@ static inline unsigned aion__ring_queued(const struct aion__ring *ring)
 	return ring->uring.sq.sqe_tail - __atomic_load_n(ring->uring.sq.khead, __ATOMIC_ACQUIRE);
 }
 
-/* The next free entry, or NULL when the queue is full: flush, then ask again. */
-static inline struct io_uring_sqe *aion__ring_sqe(struct aion__ring *ring)
+static inline bool aion__ring_is_full(const struct aion__ring *ring)
+{
+	return aion__ring_queued(ring) >= ring->uring.sq.ring_entries;
+}
+
+/* The next free entry of a queue that is not full. */
+static inline struct io_uring_sqe *aion__ring_take(struct aion__ring *ring)
 {
 	struct io_uring_sq *sq = &ring->uring.sq;
-	unsigned head = __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
 
-	if (aion__unlikely(sq->sqe_tail - head >= sq->ring_entries))
-		return NULL;
 	return &sq->sqes[sq->sqe_tail++ & sq->ring_mask];
+}
+
+/* The next free entry, or NULL when the queue is full. */
+static inline struct io_uring_sqe *aion__ring_sqe(struct aion__ring *ring)
+{
+	return aion__ring_is_full(ring) ? NULL : aion__ring_take(ring);
 }
 
 /* Whether the kernel has something for us that an enter or a reap would bring. */

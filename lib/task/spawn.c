@@ -105,6 +105,9 @@ void aion__task_end(struct aion_loop *loop, struct aion_task *task, int64_t resu
 {
 	struct aion_handle *handle = task->handle;
 
+	/* What comes next on this stack is the parent's: its tasks, its ring. */
+	AION_BUG_ON(!aion__ring_is_alive(&loop->engine.ring), "task \"%s\" ends in a forked child; it must call _exit()",
+		    task->name);
 	AION_BUG_ON(task->scope, "task \"%s\" ends inside an open scope or group", task->name);
 	if (aion__unlikely(task->runnable.op_nr))
 		task_check_ops(loop, task);

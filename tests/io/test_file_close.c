@@ -328,6 +328,7 @@ TASK_TEST(file_close, ends_other_kinds_of_operations)
 	aion_op_splice(&splice, fds[0], NULL, out[1], NULL, 100, 0);
 	aion_sleep(2 * AION_MILLISECOND);
 	assert_result(aion_close(fds[0]), 0);
+	cr_assert(aion_future_is_done(&poll.future) && aion_future_is_done(&splice.future), "closed before they ended");
 	assert_result(aion_await(&poll.future), -EBADF);
 	assert_result(aion_await(&splice.future), -EBADF);
 	assert_result(aion_write(fds[1], "x", 1), -EPIPE);
@@ -352,11 +353,13 @@ TASK_TEST(file_close, cleanup_closes_what_is_open)
 
 Test(file_close, outside_of_a_task_only_cleanup_closes)
 {
-	int fds[2];
+	int fds[2], fd;
 
 	test_pipe(fds);
-	assert_result(aion_close(fds[0]), -EBUSY);
-	cr_assert(is_open(fds[0]));
+	fd = fds[0];
+	assert_result(aion_close(fd), -EBUSY);
+	cr_assert(is_open(fd));
 	aion_fd_closep(&fds[0]);
 	cr_assert_eq(fds[0], -1);
+	cr_assert_not(is_open(fd));
 }

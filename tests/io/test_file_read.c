@@ -363,22 +363,28 @@ TASK_TEST(file_read, errors_of_the_device_are_passed_on)
 	cr_assert_eq(aion__fault_passed(AION__FAULT_CQE_RESULT), 4);
 }
 
-/* The inline part stays the result when the ring's part fails. */
+/* The inline part stays the result when the ring's part fails. (The first try also makes the kernel read ahead, which may
+ * be so quick that a second one finds all: then again.) */
 TASK_TEST(file_read, bytes_win_over_a_later_error)
 {
 	TEST_DIR();
 	const size_t size = 8 << 20, half = size / 2;
 	int fd = test_file_make("f", size);
 	char *buf = calloc(1, size);
+	unsigned failed_nr = 0;
 	int64_t result;
 
 	cr_assert_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
-	test_file_drop(fd, half, half);
-	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 1, -EIO);
-	result = aion_pread(fd, buf, size, 0);
-	cr_assert_eq(aion__fault_passed(AION__FAULT_CQE_RESULT), 1, "the ring was not needed: the cache was not dropped");
-	assert_result(result, (int64_t)half);
-	cr_assert(test_is_filled(buf, half, 0));
+	for (int i = 0; i < 200 && !failed_nr; i++) {
+		test_file_drop(fd, half, half);
+		aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 1, -EIO);
+		result = aion_pread(fd, buf, size, 0);
+		failed_nr = aion__fault_passed(AION__FAULT_CQE_RESULT);
+		cr_assert_gt(result, 0);
+		cr_assert_eq(result < (int64_t)size, failed_nr > 0);
+		cr_assert(test_is_filled(buf, (size_t)result, 0));
+	}
+	cr_assert_eq(failed_nr, 1, "the ring was never needed");
 	free(buf);
 }
 

@@ -75,8 +75,7 @@ static int64_t loop_main(void *arg)
 	aion_group_cancel(&group);
 	if (aion_group_leave(&group, result) != 0)
 		FAIL("group failed\n");
-	/* The posters may still be inside of aion_loop_post(): the loop lives until they have ended. */
-	pthread_barrier_wait(self->ready);
+	/* The poster of the last one may still be inside of aion_loop_post(): destroying the loop waits for it. */
 	return 0;
 }
 
@@ -122,7 +121,6 @@ int main(void)
 	}
 	for (int i = 0; i < POSTER_NR; i++)
 		pthread_join(posters[i], NULL);
-	pthread_barrier_wait(&ready);
 	for (int i = 0; i < LOOP_NR; i++)
 		pthread_join(loops[i].thread, NULL);
 	for (int i = 0; i < POSTER_NR; i++)

@@ -89,15 +89,12 @@ static void *spawner(void *arg)
 static int64_t app(void *unused)
 {
 	struct aion_group group;
-	int64_t result;
 
 	aion_future_init(&all_ran);
 	aion_group_enter(&group);
 	group_of_loop = &group;
 	pthread_barrier_wait(&ready);
-	result = aion_group_leave(&group, aion_await(&all_ran));
-	pthread_barrier_wait(&ready);
-	return result;
+	return aion_group_leave(&group, aion_await(&all_ran));
 }
 
 static void *loop_thread(void *unused)
@@ -123,7 +120,6 @@ int main(void)
 		pthread_create(&threads[i], NULL, spawner, (void *)(intptr_t)i);
 	for (int i = 0; i < SPAWNER_NR; i++)
 		pthread_join(threads[i], NULL);
-	pthread_barrier_wait(&ready);
 	pthread_join(loop, NULL);
 	for (int i = 0; i < SPAWNER_NR; i++)
 		free(ran[i]);

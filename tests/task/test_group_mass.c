@@ -6,13 +6,13 @@
 #define SPAWN_SMALL_NR 20000
 #define ALIVE_MAX 64
 
-static size_t task_nr(size_t small_nr, size_t nr)
+static int task_nr(int small_nr, int nr)
 {
 	return test_is_small() ? small_nr : nr;
 }
 
 struct spawner {
-	size_t nr;
+	int nr;
 	int ended_nr;
 	size_t in_use_nr; /* library memory, when all kinds of it had been needed */
 	size_t total_nr;
@@ -24,7 +24,7 @@ static int64_t spawn_very_many(void *arg)
 	struct aion_group group;
 
 	aion_group_enter(&group);
-	for (size_t i = 0; i < spawner->nr; i++) {
+	for (int i = 0; i < spawner->nr; i++) {
 		aion_spawn(&group, test_count, &spawner->ended_nr);
 		if (i % ALIVE_MAX == 0)
 			aion_yield();
@@ -56,7 +56,7 @@ static int64_t spawn_now_very_many(void *arg)
 	struct aion_group group;
 
 	aion_group_enter(&group);
-	for (size_t i = 0; i < spawner->nr; i++) {
+	for (int i = 0; i < spawner->nr; i++) {
 		aion_spawn_now(&group, test_count, &spawner->ended_nr);
 		if (i == 0)
 			spawner->total_nr = test_allocator_total_nr();
@@ -92,15 +92,15 @@ static int64_t many_sleepers(void *arg)
 	struct aion_group group;
 
 	aion_group_enter(&group);
-	for (size_t i = 0; i < spawner->nr; i++)
+	for (int i = 0; i < spawner->nr; i++)
 		aion_spawn(&group, sleep_until_told, &spawner->ended_nr);
 	aion_yield();
 	cr_assert_eq(spawner->ended_nr, spawner->nr);
 	aion_loop_stats(aion_loop_current(), &stats);
-	cr_assert_eq(stats.task_nr, spawner->nr + 1);
-	cr_assert_eq(stats.timer_nr, spawner->nr);
+	cr_assert_eq(stats.task_nr, (size_t)spawner->nr + 1);
+	cr_assert_eq(stats.timer_nr, (size_t)spawner->nr);
 	if (!test_is_small())
-		cr_assert_lt((test_resident_size() - before) / spawner->nr, SLEEPER_SIZE);
+		cr_assert_lt((test_resident_size() - before) / (size_t)spawner->nr, SLEEPER_SIZE);
 	aion_group_cancel(&group);
 	return aion_group_leave(&group, 0);
 }
@@ -119,7 +119,7 @@ static int64_t sleepers_wake(void *arg)
 	struct aion_group group;
 
 	aion_group_enter(&group);
-	for (size_t i = 0; i < spawner->nr; i++)
+	for (int i = 0; i < spawner->nr; i++)
 		aion_spawn(&group, test_sleep_1ms, NULL);
 	return aion_group_leave(&group, 0);
 }
@@ -136,8 +136,8 @@ Test(group_mass, a_hundred_thousand_sleepers_wake)
 #define DEPTH_SMALL 500
 
 struct tree {
-	size_t depth;
-	size_t reached;
+	int depth;
+	int reached;
 	int64_t leaf_result;
 };
 

@@ -133,6 +133,36 @@ Test(loop_fork, a_child_can_destroy_the_loop_and_make_its_own)
 	aion_loop_destroy(loop);
 }
 
+static int64_t fork_and_return(void *child_result)
+{
+	struct aion_group group;
+	pid_t child;
+
+	aion_group_enter(&group);
+	aion_spawn(&group, test_sleep_1ms, NULL);
+	child = fork();
+	if (child == 0)
+		return aion_group_leave(&group, 0);
+	waitpid(child, child_result, 0);
+	return aion_group_leave(&group, 0);
+}
+
+static int fork_and_return_quietly(void *unused)
+{
+	int child_result = 0;
+
+	close(STDERR_FILENO);
+	if (aion_run(fork_and_return, &child_result, NULL) != 0)
+		return 1;
+	return WIFSIGNALED(child_result) && WTERMSIG(child_result) == SIGABRT ? 0 : 2;
+}
+
+/* What would run next on the child's stack are the parent's other tasks, over the parent's ring. */
+Test(loop_fork, a_task_that_returns_in_the_child_aborts_it)
+{
+	cr_assert_eq(test_in_child(fork_and_return_quietly, NULL), 0);
+}
+
 static volatile sig_atomic_t signal_nr;
 
 static void on_alarm(int unused)

@@ -44,6 +44,16 @@ Test(loop_run, a_loop_that_never_ran_is_destroyed)
 	cr_assert_eq(test_allocator_in_use_nr(), 0);
 }
 
+Test(loop_run, the_allocator_cannot_change_while_a_loop_exists)
+{
+	struct aion_loop *loop;
+
+	cr_assert_eq(aion_loop_create(NULL, &loop), 0);
+	cr_assert_eq(aion_allocator_set(NULL), -EBUSY);
+	aion_loop_destroy(loop);
+	cr_assert_eq(aion_allocator_set(NULL), 0);
+}
+
 Test(loop_run, errors_are_the_main_task_s)
 {
 	cr_assert_eq(aion_run(test_return, test_number(-EXFULL), NULL), -EXFULL);

@@ -54,25 +54,46 @@ static int64_t block_until_told(void *arg)
 	return 31;
 }
 
-static int64_t allow_after_3ms(void *arg)
+/* The scope is cancelled when a worker has begun the call, and the call ends after that. */
+struct cancelling {
+	struct call call;
+	struct aion_scope scope;
+};
+
+static void cancel_when_begun(struct cancelling *cancelling)
 {
-	aion_sleep(3 * MS);
-	((struct call *)arg)->may_end = true;
+	while (!cancelling->call.has_begun)
+		aion_sleep(MS / 10);
+	aion_scope_cancel(&cancelling->scope);
+}
+
+static int64_t cancel_then_allow(void *arg)
+{
+	struct cancelling *cancelling = arg;
+
+	cancel_when_begun(cancelling);
+	aion_sleep(2 * MS);
+	cancelling->call.may_end = true;
+	return 0;
+}
+
+static int64_t only_cancel(void *arg)
+{
+	cancel_when_begun(arg);
 	return 0;
 }
 
 TEST_IN_TASK(offload_call, one_that_runs_is_waited_for_and_its_result_kept)
 {
-	struct call call = {0};
-	struct aion_scope scope;
+	struct cancelling cancelling = {.call = {.result = 0}};
 	struct aion_group group;
 
 	aion_group_enter(&group);
-	aion_spawn(&group, allow_after_3ms, &call);
-	aion_scope_enter(&scope, aion_after(MS));
-	cr_assert_eq(aion_offload(AION_OFFLOAD_FAST, block_until_told, &call), 31);
+	aion_scope_enter(&cancelling.scope, AION_NEVER);
+	aion_spawn(&group, cancel_then_allow, &cancelling);
+	cr_assert_eq(aion_offload(AION_OFFLOAD_FAST, block_until_told, &cancelling.call), 31);
 	cr_assert(aion_cancelled());
-	cr_assert_eq(aion_scope_leave(&scope), 0);
+	cr_assert_eq(aion_scope_leave(&cancelling.scope), 0);
 	return aion_group_leave(&group, 0);
 }
 
@@ -201,16 +222,19 @@ TEST_IN_TASK(offload_call, detached_leaves_a_running_call_to_the_loop)
 	int destroyed_nr = 0;
 	int64_t result = 0;
 	bool received = true;
-	static struct call call;
-	struct detached args = {&destroyed_nr, &result, &received, &call, malloc(10)};
-	struct aion_scope scope;
+	struct cancelling cancelling = {.call = {.result = 0}};
+	struct detached args = {&destroyed_nr, &result, &received, &cancelling.call, malloc(10)};
+	struct aion_group group;
 
-	aion_scope_enter(&scope, aion_after(2 * MS));
+	aion_group_enter(&group);
+	aion_scope_enter(&cancelling.scope, AION_NEVER);
+	aion_spawn(&group, only_cancel, &cancelling);
 	cr_assert_eq(aion_offload_detached(AION_OFFLOAD_FAST, detached_call, &args, sizeof(args), detached_destroy),
 		     -ECANCELED);
-	cr_assert_eq(aion_scope_leave(&scope), -ETIME);
+	cr_assert_eq(aion_scope_leave(&cancelling.scope), 0);
+	cr_assert_eq(aion_group_leave(&group, 0), 0);
 	cr_assert_eq(destroyed_nr, 0);
-	call.may_end = true;
+	cancelling.call.may_end = true;
 	while (!destroyed_nr)
 		aion_sleep(MS);
 	cr_assert_eq(destroyed_nr, 1);
@@ -219,15 +243,23 @@ TEST_IN_TASK(offload_call, detached_leaves_a_running_call_to_the_loop)
 	return 0;
 }
 
+static int64_t call_detached(void *args)
+{
+	return aion_offload_detached(AION_OFFLOAD_FAST, detached_call, args, sizeof(struct detached),
+				     detached_destroy);
+}
+
 static int64_t detach_and_end(void *arg)
 {
-	struct aion_scope scope;
+	struct detached *args = arg;
+	struct aion_group group;
 
-	aion_scope_enter(&scope, aion_after(MS));
-	cr_assert_eq(aion_offload_detached(AION_OFFLOAD_FAST, detached_call, arg, sizeof(struct detached),
-					   detached_destroy),
-		     -ECANCELED);
-	return aion_scope_leave(&scope) == -ETIME ? 0 : -EINVAL;
+	aion_group_enter(&group);
+	aion_spawn(&group, call_detached, args);
+	while (!args->call->has_begun)
+		aion_sleep(MS / 10);
+	aion_group_cancel(&group);
+	return aion_group_leave(&group, 0);
 }
 
 static void *allow_from_thread(void *arg)
@@ -266,8 +298,9 @@ static int64_t detach_queued(void *unused)
 
 	aion_group_enter(&group);
 	aion_spawn(&group, offload_and_tell, &first);
+	while (!first.has_begun)
+		aion_sleep(MS / 10);
 	aion_scope_enter(&scope, aion_after(2 * MS));
-	aion_yield();
 	cr_assert_eq(aion_offload_detached(AION_OFFLOAD_FAST, detached_call, &args, sizeof(args), detached_destroy),
 		     -ECANCELED);
 	cr_assert_eq(destroyed_nr, 1, "withdrawn: there is nothing to wait for");

@@ -42,9 +42,10 @@ static int64_t give_up(void *arg)
 	cr_assert_eq(aion_await(aion_promise_future(promise)), -ECANCELED);
 	cr_assert_eq(aion_scope_leave(&scope), -ETIME);
 	aion_promise_release(promise);
-	return aion_sleep(10 * MS);
+	return 0;
 }
 
+/* The other thread completes it when the waiter is long gone, and perhaps the loop, too. */
 Test(promise_thread, a_waiter_that_gives_up_leaves_nothing_to_write_into)
 {
 	pthread_t thread;
@@ -88,6 +89,24 @@ Test(promise_thread, results_that_nobody_waits_for_are_dropped_with_the_loop)
 {
 	test_allocator_count();
 	cr_assert_eq(aion_run(complete_and_forget, NULL, NULL), 0);
+	cr_assert_eq(test_allocator_in_use_nr(), 0);
+}
+
+static int64_t hand_out(void *ret_promise)
+{
+	int64_t result = aion_promise_create(ret_promise);
+
+	aion_promise_release(result == 0 ? *(struct aion_promise **)ret_promise : NULL);
+	return result;
+}
+
+Test(promise_thread, one_may_be_completed_when_the_loop_is_gone)
+{
+	struct aion_promise *promise;
+
+	test_allocator_count();
+	cr_assert_eq(aion_run(hand_out, &promise, NULL), 0);
+	aion_promise_complete(promise, 5);
 	cr_assert_eq(test_allocator_in_use_nr(), 0);
 }
 
