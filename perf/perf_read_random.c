@@ -19,6 +19,12 @@
 #define FILE_SIZE ((size_t)1 << 30)
 #define CHUNK_SIZE ((size_t)1 << 20)
 
+/* Of all runs, those tried again too. */
+struct cpu_time {
+	int64_t spent_ns;
+	uint64_t read_nr;
+};
+
 struct bench {
 	struct aion_loop *loop;
 	struct io_uring ring;
@@ -30,9 +36,15 @@ struct bench {
 	unsigned left_nr; /* not yet started */
 	unsigned next_idx;
 	int64_t elapsed_ns;
-	double raw_cpu_ns, aion_cpu_ns; /* of all runs */
+	struct cpu_time raw_cpu, aion_cpu;
 	char *buffers;
 };
+
+static void cpu_time_add(struct cpu_time *cpu, int64_t spent_ns, unsigned read_nr)
+{
+	cpu->spent_ns += spent_ns;
+	cpu->read_nr += read_nr;
+}
 
 static off_t next_off(struct bench *bench)
 {
@@ -84,7 +96,7 @@ static double raw_ring_run(void *arg)
 		io_uring_cq_advance(ring, seen_nr);
 	}
 	elapsed_ns = perf_now() - begin_ns;
-	bench->raw_cpu_ns += (double)(perf_cpu_now() - cpu_ns) / bench->read_nr;
+	cpu_time_add(&bench->raw_cpu, perf_cpu_now() - cpu_ns, bench->read_nr);
 	return (double)elapsed_ns / bench->read_nr;
 }
 
@@ -97,7 +109,7 @@ static double raw_pread_run(void *arg)
 	for (i = 0; i < bench->read_nr; i++)
 		check_read(pread(bench->fd, bench->buffers, READ_SIZE, next_off(bench)));
 	elapsed_ns = perf_now() - begin_ns;
-	bench->raw_cpu_ns += (double)(perf_cpu_now() - cpu_ns) / bench->read_nr;
+	cpu_time_add(&bench->raw_cpu, perf_cpu_now() - cpu_ns, bench->read_nr);
 	return (double)elapsed_ns / bench->read_nr;
 }
 
@@ -127,7 +139,7 @@ static int64_t read_main(void *arg)
 		aion_spawn(&group, read_task, bench);
 	result = aion_group_leave(&group, 0);
 	bench->elapsed_ns = perf_now() - begin_ns;
-	bench->aion_cpu_ns += (double)(perf_cpu_now() - cpu_ns) / bench->read_nr;
+	cpu_time_add(&bench->aion_cpu, perf_cpu_now() - cpu_ns, bench->read_nr);
 	return result;
 }
 
@@ -149,8 +161,8 @@ static void measure(struct bench *bench, const char *mode, const char *raw_name,
 
 	bench->depth = depth;
 	bench->read_nr = read_nr;
-	bench->raw_cpu_ns = bench->aion_cpu_ns = 0;
-	perf_interleave(raw, aion_side, bench, run_nr, &pairs);
+	bench->raw_cpu = bench->aion_cpu = (struct cpu_time){0};
+	perf_interleave_tries(raw, PERF_TRY_MAX, aion_side, PERF_TRY_MAX, bench, run_nr, &pairs);
 	ratio = perf_stats_inverse(&pairs.ratio);
 	perf_line_begin("read_random");
 	perf_line_text("mode", mode);
@@ -158,10 +170,11 @@ static void measure(struct bench *bench, const char *mode, const char *raw_name,
 	perf_line_number("in_flight", depth);
 	perf_line_number("raw_ns", pairs.raw_ns.median);
 	perf_line_number("aion_ns", pairs.aion_ns.median);
-	perf_line_number("raw_cpu_ns", bench->raw_cpu_ns / (run_nr + 1));
-	perf_line_number("aion_cpu_ns", bench->aion_cpu_ns / (run_nr + 1));
+	perf_line_number("raw_cpu_ns", (double)bench->raw_cpu.spent_ns / (double)bench->raw_cpu.read_nr);
+	perf_line_number("aion_cpu_ns", (double)bench->aion_cpu.spent_ns / (double)bench->aion_cpu.read_nr);
 	perf_line_number("ratio", ratio.median);
 	perf_line_spread(&ratio);
+	perf_line_number("disturbed", pairs.disturbed_nr);
 	if (bar)
 		perf_line_bar(ratio.median, bar, PERF_AT_LEAST);
 	perf_line_end();

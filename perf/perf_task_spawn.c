@@ -14,7 +14,7 @@
 #include "perf.h"
 
 #define MANY_NR 1000
-#define TASKS_A_RUN 200000
+#define TASKS_A_RUN 50000
 #define THREADS_A_RUN 1000
 
 struct bench {
@@ -162,7 +162,7 @@ static void measure(struct bench *bench, const char *how, aion_fn *main_fn, unsi
 
 	bench->main_fn = main_fn;
 	bench->batch_nr = batch_nr;
-	perf_interleave(raw_run, aion_side, bench, perf_runs(21), &pairs);
+	perf_interleave_tries(raw_run, 1, aion_side, PERF_TRY_MAX, bench, perf_runs(21), &pairs);
 	perf_line_begin("spawn");
 	perf_line_text("how", how);
 	perf_line_number("tasks", batch_nr);
@@ -170,6 +170,7 @@ static void measure(struct bench *bench, const char *how, aion_fn *main_fn, unsi
 	perf_line_number("aion_ns", pairs.aion_ns.median);
 	perf_line_number("ratio", pairs.ratio.median);
 	perf_line_spread(&pairs.aion_ns);
+	perf_line_number("disturbed", pairs.disturbed_nr);
 	if (bar)
 		perf_line_bar(pairs.aion_ns.median, bar, PERF_AT_MOST);
 	perf_line_end();

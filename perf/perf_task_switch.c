@@ -12,8 +12,8 @@
 
 #include "perf.h"
 
-#define YIELDS_A_RUN 400000
-#define THREAD_YIELDS_A_RUN 20000
+#define YIELDS_A_RUN 200000
+#define THREAD_YIELDS_A_RUN 5000
 #define SITE_NR 8
 
 struct bench {
@@ -167,7 +167,7 @@ static void measure(struct bench *bench, const char *sites_name, aion_fn *fn, un
 
 	bench->fn = fn;
 	bench->task_nr = task_nr;
-	perf_interleave(raw_run, aion_side, bench, perf_runs(21), &pairs);
+	perf_interleave_tries(raw_run, 1, aion_side, PERF_TRY_MAX, bench, perf_runs(21), &pairs);
 	perf_line_begin("switch");
 	perf_line_text("sites", sites_name);
 	perf_line_number("tasks", task_nr);
@@ -175,6 +175,7 @@ static void measure(struct bench *bench, const char *sites_name, aion_fn *fn, un
 	perf_line_number("aion_ns", pairs.aion_ns.median);
 	perf_line_number("ratio", pairs.ratio.median);
 	perf_line_spread(&pairs.aion_ns);
+	perf_line_number("disturbed", pairs.disturbed_nr);
 	if (bar)
 		perf_line_bar(pairs.aion_ns.median, bar, PERF_AT_MOST);
 	perf_line_end();

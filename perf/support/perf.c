@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -90,6 +91,16 @@ int64_t perf_cpu_now(void)
 	return clock_read(CLOCK_THREAD_CPUTIME_ID);
 }
 
+/* How often another program has taken the CPU from this thread. */
+static long preempted_count(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_THREAD, &usage) < 0)
+		perf_die("getrusage", -errno);
+	return usage.ru_nivcsw;
+}
+
 size_t perf_resident_size(void)
 {
 	size_t total, resident;
@@ -129,7 +140,25 @@ struct perf_stats perf_stats_inverse(const struct perf_stats *stats)
 	};
 }
 
-void perf_interleave(perf_side *raw, perf_side *aion, void *arg, unsigned run_nr, struct perf_pairs *ret_pairs)
+/* One run that no other program disturbed, or the last of a few tries. */
+static double side_run(perf_side *side, void *arg, unsigned try_max, unsigned *disturbed_nr)
+{
+	unsigned try;
+	long count;
+	double ns = 0;
+
+	for (try = 0; try < try_max; try++) {
+		count = preempted_count();
+		ns = side(arg);
+		if (preempted_count() == count)
+			return ns;
+	}
+	*disturbed_nr += try_max > 1;
+	return ns;
+}
+
+void perf_interleave_tries(perf_side *raw, unsigned raw_try_max, perf_side *aion, unsigned aion_try_max, void *arg,
+			   unsigned run_nr, struct perf_pairs *ret_pairs)
 {
 	double *samples = perf_alloc(3 * run_nr * sizeof(*samples));
 	double *raw_ns = samples, *aion_ns = samples + run_nr, *ratio = samples + 2 * run_nr;
@@ -137,15 +166,21 @@ void perf_interleave(perf_side *raw, perf_side *aion, void *arg, unsigned run_nr
 
 	raw(arg);
 	aion(arg);
+	ret_pairs->disturbed_nr = 0;
 	for (i = 0; i < run_nr; i++) {
-		raw_ns[i] = raw(arg);
-		aion_ns[i] = aion(arg);
+		raw_ns[i] = side_run(raw, arg, raw_try_max, &ret_pairs->disturbed_nr);
+		aion_ns[i] = side_run(aion, arg, aion_try_max, &ret_pairs->disturbed_nr);
 		ratio[i] = aion_ns[i] / raw_ns[i];
 	}
 	perf_stats_of(raw_ns, run_nr, &ret_pairs->raw_ns);
 	perf_stats_of(aion_ns, run_nr, &ret_pairs->aion_ns);
 	perf_stats_of(ratio, run_nr, &ret_pairs->ratio);
 	free(samples);
+}
+
+void perf_interleave(perf_side *raw, perf_side *aion, void *arg, unsigned run_nr, struct perf_pairs *ret_pairs)
+{
+	perf_interleave_tries(raw, 1, aion, 1, arg, run_nr, ret_pairs);
 }
 
 void perf_line_begin(const char *bench)
@@ -197,6 +232,7 @@ void perf_line_pairs(const struct perf_pairs *pairs)
 	perf_line_number("aion_best_ns", pairs->aion_ns.min);
 	perf_line_number("ratio", pairs->ratio.median);
 	perf_line_spread(&pairs->ratio);
+	perf_line_number("disturbed", pairs->disturbed_nr);
 }
 
 _Noreturn void perf_die(const char *what, int64_t result)

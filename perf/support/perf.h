@@ -27,10 +27,13 @@ enum perf_bound {
 /* One side of a comparison: does its work once, returns nanoseconds a unit of it. */
 typedef double perf_side(void *arg);
 
+#define PERF_TRY_MAX 4
+
 struct perf_pairs {
 	struct perf_stats raw_ns;
 	struct perf_stats aion_ns;
 	struct perf_stats ratio; /* of each pair: what aion costs over what the raw way costs */
+	unsigned disturbed_nr;   /* runs during which another program took the CPU, each time they were tried */
 };
 
 /*
@@ -53,6 +56,10 @@ size_t perf_resident_size(void);
 void perf_stats_of(double *samples, unsigned nr, struct perf_stats *ret_stats);
 /* raw, aion, raw, aion …, after one pair to warm up. */
 void perf_interleave(perf_side *raw, perf_side *aion, void *arg, unsigned run_nr, struct perf_pairs *ret_pairs);
+/* The same for sides that use this thread alone: a run during which it was preempted, which is then another program's
+ * doing, is tried again. 1 try for a side of threads or processes. */
+void perf_interleave_tries(perf_side *raw, unsigned raw_try_max, perf_side *aion, unsigned aion_try_max, void *arg,
+			   unsigned run_nr, struct perf_pairs *ret_pairs);
 /* The same comparison of rates: each ratio turned over. */
 struct perf_stats perf_stats_inverse(const struct perf_stats *stats);
 
