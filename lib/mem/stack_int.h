@@ -16,7 +16,12 @@
 #define AION__STACK_SIZE_MIN ((size_t)64 << 10) /* bytes: class 0 */
 #define AION__STACK_CLASS_NR 11                 /* 64 KiB, 128 KiB, … 64 MiB */
 #define AION__STACK_SIZE_MAX (AION__STACK_SIZE_MIN << (AION__STACK_CLASS_NR - 1))
-#define AION__STACK_GUARD_SIZE ((size_t)64 << 10) /* bytes below each stack that nobody can touch */
+
+/*
+ * Bytes below each stack that nobody can touch: 64 KiB, and a page more, so that stack and guard are an odd number of
+ * pages. At an even stride the tops of all stacks would share a few sets of the TLB.
+ */
+#define AION__STACK_GUARD_SIZE ((size_t)68 << 10)
 
 #if defined(AION__ASAN) || defined(AION_VALGRIND)
 #define AION__STACK_IS_WATCHED 1 /* nobody may touch an idle stack */

@@ -27,7 +27,8 @@
  *
  * Returns when somebody resumes *save_sp.
  */
-void aion__switch(void **save_sp, void *sp, void *(*entry)(void)) __attribute__((visibility("hidden")));
+typedef void *aion__switch_entry(void);
+void aion__switch(void **save_sp, void *sp, aion__switch_entry *entry) __attribute__((visibility("hidden")));
 
 /*
  * A context as AddressSanitizer knows it; empty in other builds. Kept by whoever keeps the saved sp: one in each task,
