@@ -92,7 +92,8 @@ AION_API AION_SUSPENDS int64_t aion_wait(struct aion_future *const *futures, siz
  * aion_gather - wait for all futures and collect their results.
  * @futures: nr pointers.
  * @nr: 0 returns 0 at once.
- * @ret_results: nr results, errors among them; NULL if not wanted. Written only once all are done.
+ * @ret_results: nr results, errors among them; NULL if not wanted. Written only once all are done. A descriptor among
+ *   them is the caller's from then on; before, and with NULL, it stays with its operation for aion_op_reap() to close.
  *
  * Result: 0 if no result is negative, else the first negative one in the order of the array.
  * Errors: that of a future, and: -ECANCELED (operations among the futures are asked to end and waited for, other

@@ -26,9 +26,9 @@ extern "C" {
  * The caller fills the entry with an io_uring_prep function before it calls aion again: the entry may leave with the
  * next call. The entry's user_data belongs to aion. Until it is filled it is a NOP.
  * Not for: IOSQE_CQE_SKIP_SUCCESS (the operation would never be done); multishot requests (results before the last one
- * are lost); opcodes that the running kernel lacks (-EINVAL). Two entries fetched in a row are next to each other
- * unless the queue was full between them, so no correctness may rest on IOSQE_IO_LINK. aion_close() does not know the
- * descriptor; a descriptor in the result is the caller's to close.
+ * are lost); IOSQE_BUFFER_SELECT (which buffer it was is lost); opcodes that the running kernel lacks (-EINVAL). Two
+ * entries fetched in a row are next to each other unless the queue was full between them, so no correctness may rest on
+ * IOSQE_IO_LINK. aion_close() does not know the descriptor; a descriptor in the result is the caller's to close.
  *
  * Result: an entry, never NULL. Where no operation can be started it is a scratch entry which goes nowhere, and the
  * operation is done with the error as its result: -EBUSY (no loop runs on this thread), -ECHILD (forked child).

@@ -90,6 +90,8 @@ static void engine_wake(struct aion__engine *engine)
 {
 	engine->wake_is_armed = false;
 	if (!engine->is_ending) {
+		if (aion__ring_is_full(&engine->ring))
+			aion__engine_make_room(engine);
 		aion__ring_arm_wake(&engine->ring);
 		engine->wake_is_armed = true;
 	}
@@ -164,10 +166,30 @@ void aion__engine_enter(struct aion__engine *engine, unsigned wait_nr, int64_t d
 	aion__engine_reap(engine);
 }
 
+/*
+ * Reaped operations may want an entry themselves and come back here. They reap again only if the completions are what
+ * the kernel complains of, or thousands of them would nest on a task's stack.
+ */
 void aion__engine_make_room(struct aion__engine *engine)
 {
+	int result;
+
+	engine->room_depth++;
 	do {
-		if (aion__ring_enter(&engine->ring, 0, AION_NEVER) < 0)
+		result = aion__ring_enter(&engine->ring, 0, AION_NEVER);
+		if (result == -EBUSY || (result < 0 && engine->room_depth == 1))
 			aion__engine_reap(engine);
 	} while (aion__ring_is_full(&engine->ring));
+	engine->room_depth--;
+}
+
+void aion__engine_cancel_all(struct aion__engine *engine)
+{
+	struct io_uring_sqe *sqe;
+
+	if (!engine->in_flight_nr)
+		return;
+	sqe = aion__engine_sqe(engine);
+	io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
+	sqe->user_data = AION__UD_CANCEL;
 }

@@ -49,6 +49,7 @@ struct aion__engine {
 	unsigned fd_nr;
 	bool wake_is_armed; /* the ring's wake is being read */
 	bool is_ending;     /* it is not read again */
+	unsigned room_depth; /* calls of aion__engine_make_room() inside each other */
 	struct aion__op_job *job_free; /* spare jobs for operations that worker threads execute */
 };
 
@@ -76,6 +77,8 @@ int aion__engine_bind(struct aion__engine *engine);
 unsigned aion__engine_reap(struct aion__engine *engine);
 /* Hand over what is queued and wait for wait_nr completions until deadline_ns, then reap. */
 void aion__engine_enter(struct aion__engine *engine, unsigned wait_nr, int64_t deadline_ns);
+/* Ask the kernel to end all that is in flight, whoever started it. */
+void aion__engine_cancel_all(struct aion__engine *engine);
 /* The queue is full: hand over what is in it, reap, try again until there is room. */
 void aion__engine_make_room(struct aion__engine *engine);
 

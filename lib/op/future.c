@@ -12,7 +12,8 @@ void aion_future_complete(struct aion_future *future, int64_t result)
 
 	AION_BUG_ON(!engine || (future->loop && future->loop != (struct aion_loop *)engine),
 		    "future completed on another thread than its loop's; use a promise");
-	AION_BUG_ON(future->kind != AION__FUTURE_PLAIN, "only the library completes the future of an operation, a task or a timer");
+	AION_BUG_ON(future->kind != AION__FUTURE_PLAIN,
+		    "only the library completes the future of what it made: an operation, a task, a timer");
 	AION_BUG_ON(aion__future_is_done(future), "future completed twice");
 	aion__future_finish(engine, future, result);
 }

@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "alloc_int.h"
 #include "annotate_int.h"
 #include "exec_int.h"
 #include "fault_int.h"
 #include "op_file_int.h"
+#include "syscall_int.h"
 #include "worker_int.h"
 
 #define RETRY_MAX 1000 /* tries of an operation that says -EAGAIN on a blocking descriptor, before it is believed */
@@ -34,6 +37,9 @@ int aion__op_link_slow(struct aion__engine *engine, struct aion_op *op)
 	unsigned fd_nr = engine->fd_nr ? engine->fd_nr : FD_NR_MIN;
 	struct aion_op **fd_ops;
 
+	/* A number that is not open, and may be any: the kernel will say so. */
+	if (aion__syscall6(SYS_fcntl, (int)fd, F_GETFD, 0, 0, 0, 0) < 0)
+		return 0;
 	while (fd_nr <= fd)
 		fd_nr *= 2;
 	fd_ops = aion__alloc_zeroed(fd_nr * sizeof(struct aion_op *));
@@ -85,17 +91,22 @@ void aion__op_finish(struct aion__engine *engine, struct aion_op *op, int64_t re
 		aion__op_close_go_on(engine, fd);
 }
 
-/* A blocking descriptor does not say -EAGAIN: XFS and block devices do, for want of a resource. */
-static bool op_must_retry(struct aion_op *op)
+/* A blocking descriptor does not say -EAGAIN, nor does a plain file: XFS and block devices do, for want of a resource. */
+static bool op_lacked_resource(const struct aion_op *op)
 {
-	int status;
+	int saved = errno;
+	struct stat status;
+	bool is_plain;
+	long flags;
 
-	if (op->future.flags & AION__OP_CANCEL_SENT || ++op->retry_nr > RETRY_MAX)
+	if (op->rw_flags & RWF_NOWAIT)
 		return false;
-	if (op->opcode != IORING_OP_SENDMSG && op->rw_flags & RWF_NOWAIT)
-		return false;
-	status = fcntl(op->future.fd, F_GETFL);
-	return status >= 0 && !(status & O_NONBLOCK);
+	flags = aion__syscall6(SYS_fcntl, op->future.fd, F_GETFL, 0, 0, 0, 0);
+	if (flags < 0 || !(flags & O_NONBLOCK))
+		return flags >= 0;
+	is_plain = fstat(op->future.fd, &status) == 0 && S_ISREG(status.st_mode);
+	errno = saved;
+	return is_plain;
 }
 
 static void op_retry(struct aion__engine *engine, struct aion_op *op)
@@ -115,9 +126,15 @@ void aion__op_complete(struct aion__engine *engine, struct aion_op *op, int32_t 
 
 	if (fault)
 		result = fault;
-	if (result == -EAGAIN && op->future.flags & AION__OP_RETRY && op_must_retry(op)) {
-		op_retry(engine, op);
-	} else if (op->future.flags & AION__OP_HANDLER) {
+	if (result == -EAGAIN && op->future.flags & AION__OP_RETRY && op_lacked_resource(op)) {
+		if (!(op->future.flags & AION__OP_CANCEL_SENT) && ++op->retry_nr <= RETRY_MAX) {
+			op_retry(engine, op);
+			return;
+		}
+		if (op->future.flags & AION__OP_CANCEL_SENT)
+			result = -ECANCELED;
+	}
+	if (op->future.flags & AION__OP_HANDLER) {
 		((aion__op_handler *)op->handler)(engine, op, result, cqe_flags);
 	} else if (cqe_flags & IORING_CQE_F_MORE) {
 		/* Zero-copy: the result now, the end when the kernel lets go of the buffer. */
@@ -134,15 +151,20 @@ static int64_t job_run(struct aion__job *job)
 	return aion__exec_blocking(&aion__container_of(job, struct aion__op_job, job)->sqe);
 }
 
+static void op_job_put(struct aion__engine *engine, struct aion__op_job *op_job)
+{
+	op_job->op->job = NULL;
+	op_job->free_next = engine->job_free;
+	engine->job_free = op_job;
+}
+
 static void job_done(struct aion__ring *ring, struct aion__job *job)
 {
 	struct aion__engine *engine = aion__container_of(ring, struct aion__engine, ring);
 	struct aion__op_job *op_job = aion__container_of(job, struct aion__op_job, job);
 	struct aion_op *op = op_job->op;
 
-	op_job->free_next = engine->job_free;
-	engine->job_free = op_job;
-	op->job = NULL;
+	op_job_put(engine, op_job);
 	aion__op_complete(engine, op, (int32_t)job->result, 0);
 }
 
@@ -203,8 +225,9 @@ struct io_uring_sqe *aion__op_prepare_slow(struct aion_op *op, unsigned opcode, 
 	op->opcode = (uint8_t)opcode;
 	op->job = op_job;
 	if (fd >= 0 && aion__op_link(engine, op) < 0) {
-		job_done(&engine->ring, &op_job->job);
-		op->future.result = -ENOMEM;
+		op_job_put(engine, op_job);
+		op->future.flags = 0; /* nothing has been lent */
+		aion__op_finish(engine, op, -ENOMEM);
 		return NULL;
 	}
 	return &op_job->sqe;
@@ -227,10 +250,10 @@ void aion_op_cancel(struct aion_op *op)
 	struct aion__engine *engine = aion__engine;
 	struct io_uring_sqe *sqe;
 
-	if (op->future.state != AION__OP_IN_FLIGHT || op->future.flags & AION__OP_CANCEL_SENT)
+	if (op->future.state != AION__OP_IN_FLIGHT)
 		return;
 	AION_BUG_ON((struct aion__engine *)op->future.loop != engine, "operation cancelled on another thread than its loop's");
-	if (!aion__ring_is_alive(&engine->ring))
+	if (op->future.flags & AION__OP_CANCEL_SENT || !aion__ring_is_alive(&engine->ring))
 		return;
 	op->future.flags |= AION__OP_CANCEL_SENT;
 	if (op->job) {

@@ -38,13 +38,14 @@ static struct buffer_read *buffer_alloc(size_t size)
 	*read = (struct buffer_read){.buffer.size = size};
 	read->buffer.data = (void *)((data + DATA_ALIGN - 1) & ~(DATA_ALIGN - 1));
 	aion_future_init(&read->buffer.future);
+	read->buffer.future.kind = AION__FUTURE_HELD;
 	return read;
 }
 
 static void buffer_start(struct buffer_read *read, int fd, int64_t off)
 {
-	struct io_uring_sqe *sqe = aion__op_prepare(&read->op, IORING_OP_READ, fd,
-						    AION__OP_HANDLER | AION__OP_RETRY | AION__OP_FILLS);
+	struct io_uring_sqe *sqe =
+		aion__op_prepare(&read->op, IORING_OP_READ, fd, AION__OP_HANDLER | AION__OP_RETRY | AION__OP_FILLS);
 
 	if (!sqe) {
 		aion__future_finish(aion__engine, &read->buffer.future, read->op.future.result);
@@ -79,11 +80,10 @@ void aion_buffer_release(struct aion_buffer *buffer)
 	if (!buffer)
 		return;
 	aion_future_fini(&buffer->future);
-	if (!aion_op_is_in_flight(&read->op)) {
-		aion__free(read);
-		return;
-	}
-	/* Cancelling may end it at once, and then it is gone. */
-	read->is_released = true;
+	/* Cancelling may end it at once: only what is still in flight after that is left to its last completion. */
 	aion_op_cancel(&read->op);
+	if (aion_op_is_in_flight(&read->op))
+		read->is_released = true;
+	else
+		aion__free(read);
 }

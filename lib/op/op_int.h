@@ -121,6 +121,7 @@ static inline struct io_uring_sqe *aion__op_begin(struct aion__engine *engine, s
 		/* The entry is taken already: it travels as one whose completion is dropped. */
 		io_uring_prep_nop(sqe);
 		sqe->user_data = AION__UD_CANCEL;
+		op->future.flags = 0; /* nothing has been lent */
 		aion__op_finish(engine, op, -ENOMEM);
 		return NULL;
 	}

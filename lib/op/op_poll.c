@@ -70,8 +70,11 @@ int64_t aion_poll_try_next(struct aion_poll *poll)
 		return -EBADF;
 	if (!revents && poll->error)
 		return poll->error;
-	if (!aion_op_is_in_flight(&poll->op) && !poll->error)
+	if (!aion_op_is_in_flight(&poll->op) && !poll->error) {
 		poll_arm(poll);
+		/* Who asks for the next event may well end before the poll is closed. */
+		aion__op_disown(&poll->op);
+	}
 	poll->revents = 0;
 	if (aion__future_is_done(&poll->ready) && !poll->error)
 		aion_future_init(&poll->ready);

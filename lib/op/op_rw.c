@@ -152,11 +152,13 @@ int64_t aion_try_openat2(int dirfd, const char *path, const struct open_how *how
 {
 	struct aion__engine *engine;
 	struct io_uring_sqe sqe;
-	int result = op_try_begin(&engine);
+	int64_t result = op_try_begin(&engine);
 
 	if (aion__unlikely(result < 0))
 		return result;
 	io_uring_prep_openat2(&sqe, dirfd, path, (struct open_how *)(uintptr_t)how);
 	sqe.len = aion__op_size(how_size);
-	return op_try(engine, &sqe);
+	result = op_try(engine, &sqe);
+	/* The ring may know the call where the process does not: old filters of system calls, valgrind. */
+	return result == -ENOSYS ? -EAGAIN : result;
 }

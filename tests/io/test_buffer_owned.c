@@ -89,6 +89,26 @@ TASK_TEST(buffer_owned, loop_outlives_what_was_left_to_it)
 	cr_assert_eq(test_stats().in_flight_nr, 10);
 }
 
+static int64_t start_and_forget(void *args)
+{
+	struct aion_buffer **ret_buffer = args;
+	int fds[2];
+
+	test_pipe(fds);
+	assert_result(aion_buffer_pread(fds[0], SIZE, 0, ret_buffer), 0);
+	return 0;
+}
+
+/* A read that nobody has cancelled, of a pipe that stays empty: the loop cancels it as it ends. */
+Test(buffer_owned, destroy_ends_what_nobody_released)
+{
+	struct aion_buffer *buffer = NULL;
+
+	assert_result(aion_run(start_and_forget, &buffer, NULL), 0);
+	cr_assert(aion_future_is_done(&buffer->future));
+	aion_buffer_release(buffer);
+}
+
 TASK_TEST(buffer_owned, start_form_is_waited_for_like_anything)
 {
 	TEST_DIR();
@@ -148,5 +168,31 @@ TASK_TEST(buffer_owned, faults_are_told)
 	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 2, -EAGAIN);
 	assert_result(aion_pread_owned(fd, 10, 0, &buffer), 10);
 	aion_buffer_release(buffer);
+}
+
+/*
+ * The read has ended unseen, the queue is full and the kernel refuses to take it: to make room for the cancel request,
+ * completions are reaped, that of the read among them.
+ */
+TASK_TEST_AS(buffer_owned, release_may_end_the_read_itself, .entry_nr = 8)
+{
+	struct aion_op nops[16];
+	struct aion_buffer *buffer;
+	int fds[2];
+
+	test_pipe(fds);
+	assert_result(aion_buffer_pread(fds[0], SIZE, 0, &buffer), 0);
+	aion_yield();
+	cr_assert_eq(write(fds[1], "x", 1), 1);
+	for (int i = 0; i < 16; i++) {
+		aion_op_init(&nops[i]);
+		aion_op_nop(&nops[i]);
+	}
+	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 1, -EAGAIN);
+	aion_buffer_release(buffer);
+	cr_assert_eq(aion__fault_passed(AION__FAULT_RING_ENTER), 2);
+	aion__fault_reset();
+	aion_op_reap_all(nops, 16);
+	cr_assert_eq(test_stats().in_flight_nr, 0);
 }
 #endif

@@ -278,7 +278,8 @@ TASK_TEST(file_close, an_operation_cannot_be_cancelled)
 	aion_op_cancel(&end);
 	cr_assert(aion_op_is_in_flight(&end));
 	assert_result(aion_await(&end.future), 0);
-	cr_assert_eq(test_stats().submit_nr, submit_nr + 3, "the read, its cancel, the close; nothing that hits the close");
+	cr_assert_eq(test_stats().submit_nr, submit_nr + 3,
+		     "the read, its cancel, the close; nothing that hits the close");
 	assert_result(aion_await(&read.future), -EBADF);
 	cr_assert_not(is_open(fds[0]));
 }

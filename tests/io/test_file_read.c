@@ -146,6 +146,7 @@ TASK_TEST(file_read, wrong_descriptors_and_addresses_are_refused)
 	assert_result(aion_pread(1 << 29, buf, 10, 0), -EBADF);
 	assert_result(aion_read(-1, buf, 10), -EBADF);
 	assert_result(aion_read(9999, buf, 10), -EBADF);
+	assert_result(aion_read(INT32_MAX, buf, 10), -EBADF);
 	assert_result(aion_pread(write_only, buf, 10, 0), -EBADF);
 	assert_result(aion_read(write_only, buf, 10), -EBADF);
 	assert_result(aion_pread(dir, buf, 10, 0), -EISDIR);
@@ -363,6 +364,7 @@ TASK_TEST(file_read, errors_of_the_device_are_passed_on)
 	cr_assert_eq(aion__fault_passed(AION__FAULT_CQE_RESULT), 4);
 }
 
+#ifndef AION_VALGRIND /* too slow to outrun the kernel's reading ahead */
 /* The inline part stays the result when the ring's part fails. (The first try also makes the kernel read ahead, which may
  * be so quick that a second one finds all: then again.) */
 TASK_TEST(file_read, bytes_win_over_a_later_error)
@@ -381,12 +383,13 @@ TASK_TEST(file_read, bytes_win_over_a_later_error)
 		result = aion_pread(fd, buf, size, 0);
 		failed_nr = aion__fault_passed(AION__FAULT_CQE_RESULT);
 		cr_assert_gt(result, 0);
-		cr_assert_eq(result < (int64_t)size, failed_nr > 0);
+		cr_assert((result < (int64_t)size) == (failed_nr > 0));
 		cr_assert(test_is_filled(buf, (size_t)result, 0));
 	}
 	cr_assert_eq(failed_nr, 1, "the ring was never needed");
 	free(buf);
 }
+#endif
 
 /* Once without an error in between: -EAGAIN of a blocking descriptor is tried again. */
 TASK_TEST(file_read, again_on_a_blocking_descriptor_is_tried_again)

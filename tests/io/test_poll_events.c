@@ -215,6 +215,36 @@ TASK_TEST_AS(poll_events, overflow_loses_nothing, .entry_nr = 8, .completion_nr 
 	cr_assert_eq(test_stats().in_flight_nr, 0);
 }
 
+static int64_t take_next(void *poll)
+{
+	return aion_poll_next(poll) == POLLIN ? 0 : -EIO;
+}
+
+/* The kernel has ended the request, for want of room. Whoever asks next makes it anew, and may end before the poll. */
+TASK_TEST_AS(poll_events, who_takes_events_may_end_before_the_poll, .entry_nr = 8, .completion_nr = 8)
+{
+	struct aion_group group;
+	struct aion_poll poll = {0};
+	struct aion_op nops[64];
+	int fds[2];
+
+	test_pipe(fds);
+	aion_poll_open(&poll, fds[0], POLLIN);
+	aion_yield();
+	for (int i = 0; i < 64; i++) {
+		cr_assert_eq(write(fds[1], "x", 1), 1);
+		aion_op_init(&nops[i]);
+		aion_op_nop(&nops[i]);
+	}
+	aion_op_reap_all(nops, 64);
+	cr_assert_not(aion_op_is_in_flight(&poll.op));
+	aion_group_enter(&group);
+	aion_spawn(&group, take_next, &poll);
+	assert_result(aion_group_leave(&group, 0), 0);
+	cr_assert(aion_op_is_in_flight(&poll.op));
+	aion_poll_close(&poll);
+}
+
 Test(poll_events, outside_of_a_task_is_refused)
 {
 	struct aion_poll poll = {0};

@@ -2,6 +2,7 @@
 /* The life of operations: started, awaited, started again, reaped, closed under, tried again. */
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -153,6 +154,27 @@ TEST_IN_TASK(op_life, reap_closes_a_descriptor_that_nobody_received)
 	return 0;
 }
 
+/* A gather that is broken off hands nothing over: the descriptor is still nobody's. */
+TEST_IN_TASK(op_life, reap_closes_a_descriptor_that_a_cancelled_gather_saw)
+{
+	int first_free = free_fd();
+	struct aion_future pending;
+	struct aion_op op = {0};
+	struct aion_future *futures[] = {&op.future, &pending};
+	struct aion_scope scope;
+
+	aion_future_init(&pending);
+	aion_op_openat(&op, AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
+	while (aion_op_is_in_flight(&op))
+		aion_yield();
+	aion_scope_enter(&scope, 0);
+	cr_assert_eq(aion_gather(futures, 2, NULL), -ECANCELED);
+	cr_assert_eq(aion_scope_leave(&scope), -ETIME);
+	aion_op_reap(&op);
+	cr_assert_eq(free_fd(), first_free);
+	return 0;
+}
+
 struct reader {
 	int fd;
 	int64_t result;
@@ -259,6 +281,23 @@ TEST_IN_TASK(op_life, eagain_on_a_blocking_descriptor_is_tried_again)
 	return 0;
 }
 
+/* Asked to end while it would have been tried again, it ends as cancelled. */
+TEST_IN_TASK(op_life, eagain_of_a_cancelled_operation_is_ecanceled)
+{
+	struct aion_op op = {0};
+	int pipe_fds[2];
+
+	cr_assert_eq(pipe(pipe_fds), 0);
+	aion_op_write(&op, pipe_fds[1], "abc", 3);
+	aion_op_cancel(&op);
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 1, -EAGAIN);
+	cr_assert_eq(aion_await(&op.future), -ECANCELED);
+	aion__fault_reset();
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	return 0;
+}
+
 TEST_IN_TASK(op_life, no_memory_for_the_descriptor_s_list_is_enomem)
 {
 	struct aion_loop_stats stats;
@@ -270,6 +309,12 @@ TEST_IN_TASK(op_life, no_memory_for_the_descriptor_s_list_is_enomem)
 	aion_op_poll(&op, pipe_fds[0], POLLIN);
 	aion__fault_reset();
 	cr_assert_not(aion_op_is_in_flight(&op));
+	cr_assert_eq(aion_await(&op.future), -ENOMEM);
+	memset(&op, 0x5a, sizeof(op)); /* the buffer that an operation had before is not touched */
+	aion_op_init(&op);
+	aion__fault_arm(AION__FAULT_ALLOC, 0, 1, -ENOMEM);
+	aion_op_read(&op, pipe_fds[0], &stats, sizeof(stats));
+	aion__fault_reset();
 	cr_assert_eq(aion_await(&op.future), -ENOMEM);
 	aion_loop_stats(aion_loop_current(), &stats);
 	cr_assert_eq(stats.in_flight_nr, 0);
@@ -294,5 +339,35 @@ TEST_IN_TASK(op_life, a_refused_enter_is_tried_again)
 		aion__fault_reset();
 	}
 	return 0;
+}
+
+static int64_t read_by_ring_and_retry(void *unused)
+{
+	enum { NR = 2000 };
+	struct aion_op *ops = calloc(NR, sizeof(*ops));
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	char byte;
+
+	cr_assert(ops && fd >= 0);
+	for (int i = 0; i < NR; i++)
+		aion_op_pread(&ops[i], fd, &byte, 1, 0);
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, NR, -EAGAIN);
+	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 5000, -EAGAIN);
+	for (int i = 0; i < NR; i++)
+		cr_assert_eq(aion_await(&ops[i].future), 1);
+	cr_assert_gt(aion__fault_passed(AION__FAULT_RING_ENTER), 5000);
+	aion__fault_reset();
+	close(fd);
+	free(ops);
+	return 0;
+}
+
+/* A thousand completions wait, each wants an entry to be tried again, the queue is full and the kernel short of memory:
+ * the stack stays as deep as it is. */
+Test(op_life, a_storm_of_retries_fits_on_a_small_stack)
+{
+	const struct aion_loop_options options = {.stack_size = 64 << 10};
+
+	cr_assert_eq(aion_run(read_by_ring_and_retry, NULL, &options), 0);
 }
 #endif

@@ -73,7 +73,8 @@ static inline struct test_dir test_dir_make(const char *parent)
 	return dir;
 }
 
-#define TEST_DIR_IN(parent) __attribute__((cleanup(test_dir_remove))) struct test_dir dir_ = test_dir_make(parent)
+#define TEST_DIR_IN(parent)                                                                                            \
+	__attribute__((cleanup(test_dir_remove), unused)) struct test_dir dir_ = test_dir_make(parent)
 #define TEST_DIR() TEST_DIR_IN("/tmp")
 
 /* The byte that stands at an offset of a test's file. */
