@@ -89,7 +89,7 @@ AION_API size_t aion_group_errors(const struct aion_group *group, const struct a
  *
  * The task is queued, first in first out, and runs when the caller suspends. A task that cannot be started is an error
  * of the group, so the result may be ignored. From another thread the spawn is posted to the group's loop, which must
- * still have the group then.
+ * still have the group then; one that cannot even be posted is no error of the group, which is not touched from there.
  * Result: 0.
  * Errors: -ESHUTDOWN (the group is closed, or its loop stops); -ENOMEM; -ECHILD. No memory for the stack shows as the
  *   task's result, -ENOMEM, when its turn comes.

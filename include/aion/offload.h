@@ -37,9 +37,10 @@ AION_API AION_SUSPENDS int64_t aion_offload(enum aion_offload_kind kind, aion_fn
  * @fn: gets the address of the copied arguments.
  * @args: args_size bytes, copied.
  * @args_size: bytes, at most AION_OFFLOAD_COPY_MAX.
- * @destroy: called exactly once on the loop's thread, after fn has ended or was withdrawn and, if the caller was still
- *   there, after its return was decided: (copied arguments, result, whether the caller got the result). Frees what the
- *   arguments and the result own. Must not suspend. May be NULL.
+ * @destroy: called exactly once on the loop's thread, after fn has ended or was withdrawn (also: not begun, in a scope
+ *   that was cancelled before) and, if the caller was still there, after its return was decided: (copied arguments,
+ *   result, whether the caller got the result). Frees what the arguments and the result own. Must not suspend. May be
+ *   NULL.
  *
  * Result: fn's, or -ECANCELED at once when a scope around the caller is cancelled; the rest is left to the loop.
  * Errors: those of fn, and: -ECANCELED; -E2BIG (args_size; destroy is not called); -ENOMEM; -EAGAIN; -EINVAL (kind);

@@ -17,10 +17,10 @@ struct aion_task;
 
 enum aion_reason {
 	AION_REASON_NONE,     /* not cancelled */
-	AION_REASON_USER,     /* aion_scope_cancel(), aion_handle_cancel() */
+	AION_REASON_USER,     /* aion_scope_cancel(), aion_group_cancel() */
 	AION_REASON_DEADLINE, /* its own deadline passed */
 	AION_REASON_SIBLING,  /* a group: a child or the body failed */
-	AION_REASON_PARENT,   /* an outer scope is cancelled */
+	AION_REASON_PARENT,   /* an outer scope is cancelled, or the task by aion_handle_cancel() */
 	AION_REASON_SHUTDOWN, /* the loop is being destroyed */
 };
 
@@ -40,7 +40,7 @@ struct aion_scope {
  * aion_scope_enter - open a scope inside the current one.
  * @scope: the caller's memory, until aion_scope_leave().
  * @deadline_ns: absolute, monotonic, see aion_after(); AION_NEVER for none. One that has passed is delivered at the
- *   first checkpoint.
+ *   first checkpoint, and so is one for whose timer there is no memory: nothing waits for ever.
  *
  * Suspends: no. Thread: loop, inside a task (else aborts). Source: none.
  */

@@ -100,6 +100,7 @@ int64_t aion_group_leave(struct aion_group *group, int64_t body_result)
 
 void aion_group_cancel(struct aion_group *group)
 {
+	AION_BUG_ON(group->loop != aion__loop(), "group cancelled on another thread than its loop's");
 	aion__scope_cancel(&group->scope, AION_REASON_USER);
 }
 

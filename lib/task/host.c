@@ -240,33 +240,31 @@ int64_t aion_run(aion_fn *fn, void *arg, const struct aion_loop_options *options
 /* Of a loop that could not be taken by any thread: nothing more comes in; what came in runs. */
 static void loop_close_posts(struct aion_loop *loop)
 {
-	struct aion__post *none = NULL;
-
 	loop->root.is_open = false;
-	while (!atomic_compare_exchange_strong(&loop->posts, &none, AION__POSTS_CLOSED)) {
-		aion__loop_run_posts(loop);
-		none = NULL;
-	}
+	aion__loop_run_posts(loop, AION__POSTS_CLOSED);
 }
 
 /*
- * Cancel and join every task, also those that accepted posts spawn; then wait for what was left to the loop: owned
- * buffers, detached calls.
+ * Cancel and join every task, also those that accepted posts spawn; then end what was left to the loop: owned buffers,
+ * what posts have started, detached calls.
  */
 static void loop_drain(struct aion_loop *loop)
 {
-	struct aion__post *none;
-
 	aion__scope_cancel(&loop->root.scope, AION_REASON_SHUTDOWN);
 	loop->root.joiner = &loop->host;
-	do {
-		aion__loop_run_posts(loop);
+	for (;;) {
 		while (loop->root.child_nr)
 			host_suspend(loop);
-		none = NULL;
-	} while (!atomic_compare_exchange_strong(&loop->posts, &none, AION__POSTS_CLOSED));
+		/* What the last posts post is refused, or one that posts itself again would keep the loop for ever. */
+		aion__loop_run_posts(loop, AION__POSTS_CLOSED);
+		if (!loop->root.child_nr)
+			break;
+		/* They have spawned tasks, and those may need posts to come to their end. */
+		atomic_store(&loop->posts, NULL);
+	}
 	loop->root.joiner = NULL;
 	loop->root.is_open = false;
+	aion__engine_cancel_all(&loop->engine);
 	while (loop->engine.in_flight_nr || loop->call_nr)
 		aion__engine_enter(&loop->engine, 1, AION_NEVER);
 }
@@ -312,6 +310,7 @@ struct aion_group *aion_loop_group(struct aion_loop *loop)
 /* The eventfd speaks only while the host waits: it costs an eventfd write a batch of completions. */
 static void host_fd_listen(struct aion_loop *loop, bool listen)
 {
+	int saved = errno;
 	uint64_t count;
 
 	if (loop->host_fd < 0)
@@ -319,6 +318,10 @@ static void host_fd_listen(struct aion_loop *loop, bool listen)
 	io_uring_cq_eventfd_toggle(&loop->engine.ring.uring, listen);
 	if (!listen && read(loop->host_fd, &count, sizeof(count)) < 0)
 		AION_ASSERT(errno == EAGAIN);
+	errno = saved;
+	/* The kernel tells of work, then looks whether we listen; we listen, then look for work. Without a fence both
+	 * could see what was before, and the descriptor would stay silent. */
+	atomic_thread_fence(memory_order_seq_cst);
 }
 
 static bool loop_has_work(struct aion_loop *loop)

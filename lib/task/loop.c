@@ -31,9 +31,9 @@ static void loop_expire(struct aion_loop *loop)
 }
 
 /* Oldest first. */
-void aion__loop_run_posts(struct aion_loop *loop)
+void aion__loop_run_posts(struct aion_loop *loop, struct aion__post *leave)
 {
-	struct aion__post *post = atomic_exchange(&loop->posts, NULL);
+	struct aion__post *post = atomic_exchange(&loop->posts, leave);
 	struct aion__post *oldest_first = NULL;
 
 	while (post) {
@@ -64,7 +64,7 @@ static inline __attribute__((always_inline)) void loop_pass(struct aion_loop *lo
 	loop->turn_nr++;
 	engine->task = NULL; /* what posts and completions start is no task's */
 	if (aion__unlikely(atomic_load_explicit(&loop->posts, memory_order_relaxed) != NULL))
-		aion__loop_run_posts(loop);
+		aion__loop_run_posts(loop, NULL);
 	if (loop->wheel.nr)
 		loop_expire(loop);
 	if (may_wait && aion__ready_is_empty(&engine->ready) && !aion__ring_cq_ready(&engine->ring))
@@ -80,16 +80,34 @@ void aion__loop_pass(struct aion_loop *loop)
 	loop_pass(loop, false);
 }
 
+/* Nothing but ready tasks: no post, no timer to look at, a ring that holds nothing. */
+static inline bool loop_has_only_tasks(const struct aion_loop *loop)
+{
+	const struct aion__ring *ring = &loop->engine.ring;
+
+	return !aion__ready_is_empty(&loop->engine.ready) && !loop->wheel.nr && !aion__ring_queued(ring) &&
+	       !aion__ring_flags(ring) && !aion__ring_cq_ready(ring) &&
+	       !atomic_load_explicit(&loop->posts, memory_order_relaxed);
+}
+
+static __attribute__((noinline)) void loop_pass_until_ready(struct aion_loop *loop)
+{
+	do {
+		loop_pass(loop, true);
+	} while (aion__ready_is_empty(&loop->engine.ready));
+}
+
 void aion__loop_turn(struct aion_loop *loop)
 {
 	struct aion__ready *ready = &loop->engine.ready;
 	unsigned ready_nr;
 
-	do {
-		loop_pass(loop, true);
-		ready_nr = ready->tail - ready->head;
-	} while (!ready_nr);
+	if (loop_has_only_tasks(loop))
+		loop->turn_nr++;
+	else
+		loop_pass_until_ready(loop);
 	/* What these make ready comes after the next look at the ring; if they are very many, so do the last of them. */
+	ready_nr = ready->tail - ready->head;
 	if (ready_nr > AION__RUN_MAX)
 		ready_nr = AION__RUN_MAX;
 	ready->batch_end = ready->head + ready_nr;
@@ -109,20 +127,15 @@ static bool task_take_stack(struct aion_loop *loop, struct aion_task *task)
 	return true;
 }
 
-void aion__loop_start(struct aion_loop *loop, struct aion_task *self, struct aion_task *task)
+aion__switch_entry *aion__loop_start(struct aion_loop *loop, struct aion_task *self, struct aion_task *task)
 {
 	while (task != self && !task->stack && !task_take_stack(loop, task))
 		task = aion__loop_next(loop);
 	loop->engine.task = &task->runnable;
-	if (task == self)
-		return;
-	loop->budget = AION__TASK_BUDGET;
-	aion__fiber_leave(&self->fiber, &task->fiber);
 	if (task->sp)
-		aion__switch(&self->sp, task->sp, NULL);
-	else
-		aion__switch(&self->sp, task->stack->top, aion__task_entry);
-	aion__fiber_arrive(&self->fiber);
+		return NULL;
+	task->sp = task->stack->top;
+	return aion__task_entry;
 }
 
 /* Run the task, then whatever fresh task is next: it takes over the stack, without a switch. Returns a task that has
@@ -148,7 +161,6 @@ static struct aion_task *task_run_all(struct aion_loop *loop)
 		task->stack = stack;
 		stack->owner = task;
 		aion__fiber_init(&task->fiber, stack->low, aion__stack_size(stack));
-		task->sp = NULL;
 		loop->engine.task = &task->runnable;
 	}
 	stack->owner = NULL;

@@ -93,6 +93,21 @@ static void detached_done(struct aion__ring *ring, struct aion__job *job)
 		detached_destroy(detached, result, false);
 }
 
+/* In a cancelled scope: fn does not run, but -ECANCELED always means that destroy takes care of the arguments. */
+static int64_t detached_refuse(const void *args, size_t args_size,
+			       void (*destroy)(void *args, int64_t result, bool received))
+{
+	char copy[AION_OFFLOAD_COPY_MAX] __attribute__((aligned(16)));
+	int64_t result = aion_checkpoint();
+
+	if (!destroy)
+		return result;
+	if (args_size)
+		memcpy(copy, args, args_size);
+	destroy(copy, result, false);
+	return result;
+}
+
 int64_t aion_offload_detached(enum aion_offload_kind kind, aion_fn *fn, const void *args, size_t args_size,
 			      void (*destroy)(void *args, int64_t result, bool received))
 {
@@ -108,7 +123,7 @@ int64_t aion_offload_detached(enum aion_offload_kind kind, aion_fn *fn, const vo
 	if (args_size > AION_OFFLOAD_COPY_MAX)
 		return -E2BIG;
 	if (task->cancelled)
-		return aion_checkpoint();
+		return detached_refuse(args, args_size, destroy);
 	detached = aion__alloc_zeroed(sizeof(*detached));
 	if (!detached)
 		return -ENOMEM;

@@ -126,6 +126,7 @@ int aion_promise_create(struct aion_promise **ret_promise)
 	if (!promise)
 		return -ENOMEM;
 	aion_future_init(&promise->future);
+	promise->future.kind = AION__FUTURE_HELD;
 	promise->mailbox = loop->mailbox;
 	atomic_fetch_add(&loop->mailbox->references, 1);
 	atomic_init(&promise->references, 2);

@@ -159,7 +159,7 @@ void aion__scope_push(struct aion_task *task, struct aion_scope *scope, bool shi
 
 void aion__scope_pop(struct aion_loop *loop, struct aion_scope *scope)
 {
-	struct aion_task *task = (struct aion_task *)loop->engine.task;
+	struct aion_task *task = aion__task_current();
 
 	AION_BUG_ON(!task || task->scope != scope, "scope or group left that is not the innermost of task \"%s\"",
 		    task ? task->name : "(none)");
@@ -215,6 +215,8 @@ void aion_scope_fini(struct aion_scope *scope)
 
 void aion_scope_cancel(struct aion_scope *scope)
 {
+	AION_BUG_ON(scope->task && scope->task->group->loop != aion__loop(),
+		    "scope cancelled on another thread than its loop's");
 	aion__scope_cancel(scope, AION_REASON_USER);
 }
 
@@ -222,7 +224,8 @@ int aion_scope_set_deadline(struct aion_scope *scope, int64_t deadline_ns)
 {
 	struct aion_loop *loop = aion__loop();
 
-	AION_BUG_ON(!scope->task || !loop, "deadline set on a scope that is not open");
+	AION_BUG_ON(!scope->task || scope->task->group->loop != loop,
+		    "deadline set on a scope that is not open, or on another thread than its loop's");
 	if (scope->timer.place)
 		aion__wheel_cancel(&loop->wheel, &scope->timer);
 	return scope_arm(loop, scope, deadline_ns);

@@ -286,21 +286,27 @@ int aion_spawn_now(struct aion_group *group, aion_fn *fn, void *arg)
 	struct aion_loop *loop = aion__loop();
 	struct aion_task *self = aion__task_current();
 	struct aion_task *task;
+	unsigned budget;
 	int error;
 
 	AION_BUG_ON(!self || group->loop != loop, "aion_spawn_now() outside of the tasks of the group's loop");
 	task = task_create(loop, group, fn, arg, &error);
 	if (aion__unlikely(!task))
 		return spawn_failed(group, NULL, NULL, error);
-	/* The caller goes on next: it stands at the head of the queue while the child runs. */
+	/* The caller goes on next: it stands at the head of the queue while the child runs. Its budget is not renewed:
+	 * nobody else has run. */
+	budget = loop->budget;
 	self->runnable.is_queued = true;
 	loop->engine.ready.places[--loop->engine.ready.head & loop->engine.ready.mask] = &self->runnable;
-	aion__loop_start(loop, self, task);
+	aion__loop_switch(loop, self, task);
+	loop->budget = budget;
 	return 0;
 }
 
 void aion_handle_cancel(struct aion_handle *handle)
 {
-	if (handle->task)
-		aion__task_cancel_alone(handle->task);
+	if (!handle->task)
+		return;
+	AION_BUG_ON(handle->future.loop != aion__loop(), "task cancelled on another thread than its loop's");
+	aion__task_cancel_alone(handle->task);
 }

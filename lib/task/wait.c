@@ -37,8 +37,11 @@ static int suspend_any(struct aion_loop *loop, struct aion_task *task, struct ai
 {
 	for (size_t i = 0; i < nr; i++) {
 		records[i].future = NULL;
-		if (!aion__future_is_done(futures[i]))
-			aion__future_add_waiter(futures[i], &records[i], &task->runnable);
+		if (aion__future_is_done(futures[i]))
+			continue;
+		AION_BUG_ON(futures[i]->loop != loop && futures[i]->loop,
+			    "future awaited on another thread than its loop's");
+		aion__future_add_waiter(futures[i], &records[i], &task->runnable);
 	}
 	task->is_interruptible = true;
 	task->waits_for = NULL;
@@ -105,6 +108,7 @@ int64_t aion_gather(struct aion_future *const *futures, size_t nr, int64_t *ret_
 	/* One after another: the last to end decides when all are done. Nothing is recorded. */
 	for (size_t i = 0; i < nr; i++) {
 		bool was_done = aion__future_is_done(futures[i]);
+		bool was_received = futures[i]->flags & AION__OP_RECEIVED;
 		int64_t result;
 
 		if (gave_up && !was_done && futures[i]->kind != AION__FUTURE_OP)
@@ -113,14 +117,18 @@ int64_t aion_gather(struct aion_future *const *futures, size_t nr, int64_t *ret_
 		/* Broken off, or an operation that the cancellation ended: the other operations are still asked to end. */
 		if (!was_done && result == -ECANCELED && task->cancelled)
 			gave_up = true;
-		futures[i]->flags |= aion__future_is_done(futures[i]) ? AION__OP_RECEIVED : 0;
+		/* The results are the caller's only once he has them all. */
+		if (!was_received)
+			futures[i]->flags &= (uint16_t)~AION__OP_RECEIVED;
 		if (result < 0 && first_error == 0)
 			first_error = result;
 	}
 	if (gave_up)
 		return -ECANCELED;
-	for (size_t i = 0; ret_results && i < nr; i++)
+	for (size_t i = 0; ret_results && i < nr; i++) {
 		ret_results[i] = futures[i]->result;
+		futures[i]->flags |= AION__OP_RECEIVED;
+	}
 	return first_error;
 }
 

@@ -284,6 +284,18 @@ Test(loop_host, a_turn_submits_before_it_returns)
 	host_close(&host);
 }
 
+Test(loop_host, turns_leave_errno_alone)
+{
+	struct host host;
+
+	host_open(&host);
+	errno = 0;
+	for (int i = 0; i < 3; i++)
+		cr_assert_geq(aion_loop_turn(host.loop), 0);
+	cr_assert_eq(errno, 0);
+	host_close(&host);
+}
+
 Test(loop_host, a_hosted_loop_can_also_be_run)
 {
 	struct host host;

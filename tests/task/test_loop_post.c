@@ -226,6 +226,27 @@ Test(loop_post, tasks_of_the_last_posts_are_joined)
 	cr_assert_eq(stopping.ran_nr, 1);
 }
 
+static void post_itself(void *arg)
+{
+	struct stopping *stopping = arg;
+
+	stopping->post_result = aion_loop_post(stopping->loop, post_itself, stopping);
+	stopping->ran_nr++;
+}
+
+Test(loop_post, a_post_that_posts_itself_does_not_keep_the_loop)
+{
+	struct stopping stopping = {0};
+
+	cr_assert_eq(aion_loop_create(NULL, &stopping.loop), 0);
+	cr_assert_eq(aion_loop_post(stopping.loop, post_itself, &stopping), 0);
+	cr_assert_eq(aion_loop_run(stopping.loop, test_yield_return, NULL), 0);
+	cr_assert_eq(stopping.post_result, 0);
+	aion_loop_destroy(stopping.loop);
+	cr_assert_eq(stopping.post_result, -ESHUTDOWN);
+	cr_assert_gt(stopping.ran_nr, 1);
+}
+
 #ifdef AION_FAULTS
 TEST_IN_TASK(loop_post, no_memory_is_enomem)
 {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <aion/file.h>
+#include <aion/liburing.h>
 
 #include "test_task.h"
 
@@ -144,6 +145,42 @@ Test(loop_run, what_was_spawned_and_never_turned_runs_in_destroy)
 	cr_assert_eq(aion_spawn(aion_loop_group(loop), tell_reason, &reason), 0);
 	aion_loop_destroy(loop);
 	cr_assert_eq(reason, AION_REASON_SHUTDOWN);
+}
+
+struct started {
+	struct aion_op read;
+	struct aion_op sqe;
+	int fd;
+	char byte;
+};
+
+/* In a post, where no task is there to end them. */
+static void start_in_post(void *arg)
+{
+	struct started *started = arg;
+
+	aion_op_read(&started->read, started->fd, &started->byte, 1);
+	io_uring_prep_read(aion_op_sqe(&started->sqe), started->fd, &started->byte, 1, 0);
+}
+
+Test(loop_run, destroy_ends_operations_that_no_task_has_started)
+{
+	struct started started = {.byte = 0};
+	struct aion_loop *loop;
+	int pipe_fds[2];
+
+	cr_assert_eq(pipe(pipe_fds), 0);
+	started.fd = pipe_fds[0];
+	cr_assert_eq(aion_loop_create(NULL, &loop), 0);
+	cr_assert_eq(aion_loop_post(loop, start_in_post, &started), 0);
+	cr_assert_eq(aion_loop_run(loop, test_sleep_1ms, NULL), 0);
+	cr_assert(aion_op_is_in_flight(&started.read));
+	cr_assert(aion_op_is_in_flight(&started.sqe));
+	aion_loop_destroy(loop);
+	cr_assert_not(aion_op_is_in_flight(&started.read));
+	cr_assert_not(aion_op_is_in_flight(&started.sqe));
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
 }
 
 static int64_t fail_in_root(void *unused)

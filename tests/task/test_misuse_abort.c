@@ -87,9 +87,29 @@ static int64_t complete_a_timer(void *unused)
 	return 0;
 }
 
+static int64_t complete_a_promise(void *unused)
+{
+	struct aion_promise *promise;
+
+	cr_assert_eq(aion_promise_create(&promise), 0);
+	aion_future_complete(aion_promise_future(promise), 1);
+	return 0;
+}
+
+static int64_t complete_a_buffer(void *unused)
+{
+	struct aion_buffer *buffer;
+
+	cr_assert_eq(aion_buffer_pread(STDIN_FILENO, 10, 0, &buffer), 0);
+	aion_future_complete(&buffer->future, 1);
+	return 0;
+}
+
 Test(misuse_abort, a_future_that_is_the_library_s_to_complete)
 {
 	test_task_aborts(complete_a_timer, "only the library completes");
+	test_task_aborts(complete_a_promise, "only the library completes");
+	test_task_aborts(complete_a_buffer, "only the library completes");
 }
 
 static int64_t await_it(void *future)
@@ -256,6 +276,13 @@ static void shield_outside(void)
 	aion_scope_enter_shield(&scope, AION_NEVER);
 }
 
+static void leave_outside(void)
+{
+	struct aion_scope scope = {0};
+
+	aion_scope_leave(&scope);
+}
+
 static void group_outside(void)
 {
 	struct aion_group group;
@@ -268,6 +295,7 @@ Test(misuse_abort, scopes_and_groups_outside_of_tasks)
 	test_aborts(scope_outside, "scope entered outside of a task");
 	test_aborts(shield_outside, "scope entered outside of a task");
 	test_aborts(group_outside, "group entered outside of a task");
+	test_aborts(leave_outside, "not the innermost of task \"(none)\"");
 }
 
 static int64_t deadline_of_a_closed_scope(void *unused)
@@ -565,4 +593,110 @@ Test(misuse_abort, an_operation_cancelled_or_reaped_on_another_thread)
 {
 	test_task_aborts(cancel_op_elsewhere, "operation cancelled on another thread");
 	test_task_aborts(reap_elsewhere, "operation in flight reaped outside of a task");
+}
+
+/* Another thread that takes a loop's scopes, groups and tasks for its own. */
+struct foreign {
+	struct aion_scope *scope;
+	struct aion_group *group;
+	struct aion_handle *handle;
+	struct aion_future *future;
+};
+
+static void *cancel_scope_on_thread(void *arg)
+{
+	aion_scope_cancel(((struct foreign *)arg)->scope);
+	return NULL;
+}
+
+static void *set_deadline_on_thread(void *arg)
+{
+	aion_scope_set_deadline(((struct foreign *)arg)->scope, 1);
+	return NULL;
+}
+
+static void *cancel_group_on_thread(void *arg)
+{
+	aion_group_cancel(((struct foreign *)arg)->group);
+	return NULL;
+}
+
+static void *cancel_task_on_thread(void *arg)
+{
+	aion_handle_cancel(((struct foreign *)arg)->handle);
+	return NULL;
+}
+
+static int64_t wait_for_foreign(void *arg)
+{
+	return aion_wait(&((struct foreign *)arg)->future, 1, AION_WAIT_ALL);
+}
+
+static void *wait_on_thread(void *arg)
+{
+	aion_run(wait_for_foreign, arg, NULL);
+	return NULL;
+}
+
+static void run_on_thread(void *(*fn)(void *arg))
+{
+	struct aion_handle handle;
+	struct aion_scope scope;
+	struct aion_group group;
+	struct aion_future future;
+	struct foreign foreign = {&scope, &group, &handle, &future};
+	pthread_t thread;
+
+	aion_future_init(&future);
+	aion_scope_enter(&scope, AION_NEVER);
+	aion_group_enter(&group);
+	aion_spawn_into(&group, &handle, NULL, test_sleep_for_ever, NULL);
+	pthread_create(&thread, NULL, fn, &foreign);
+	pthread_join(thread, NULL);
+	aion_group_cancel(&group);
+	aion_group_leave(&group, 0);
+	aion_scope_leave(&scope);
+}
+
+static int64_t cancel_scope_elsewhere(void *unused)
+{
+	run_on_thread(cancel_scope_on_thread);
+	return 0;
+}
+
+static int64_t set_deadline_elsewhere(void *unused)
+{
+	run_on_thread(set_deadline_on_thread);
+	return 0;
+}
+
+static int64_t cancel_group_elsewhere(void *unused)
+{
+	run_on_thread(cancel_group_on_thread);
+	return 0;
+}
+
+static int64_t cancel_task_elsewhere(void *unused)
+{
+	run_on_thread(cancel_task_on_thread);
+	return 0;
+}
+
+static int64_t wait_elsewhere(void *unused)
+{
+	run_on_thread(wait_on_thread);
+	return 0;
+}
+
+Test(misuse_abort, scopes_groups_and_tasks_cancelled_on_another_thread)
+{
+	test_task_aborts(cancel_scope_elsewhere, "scope cancelled on another thread");
+	test_task_aborts(set_deadline_elsewhere, "on another thread than its loop's");
+	test_task_aborts(cancel_group_elsewhere, "group cancelled on another thread");
+	test_task_aborts(cancel_task_elsewhere, "task cancelled on another thread");
+}
+
+Test(misuse_abort, several_futures_awaited_on_another_thread)
+{
+	test_task_aborts(wait_elsewhere, "future awaited on another thread");
 }

@@ -80,6 +80,23 @@ TEST_IN_TASK(spawn_form, now_inside_now_comes_back_in_order)
 	return 0;
 }
 
+/* To run a child is no turn of the loop: the caller's budget lasts no longer for it. */
+TEST_IN_TASK(spawn_form, now_in_a_loop_does_not_starve_the_rest)
+{
+	struct aion_group group;
+	int other_nr = 0;
+	int child_nr = 0;
+
+	aion_group_enter(&group);
+	aion_spawn(&group, test_count, &other_nr);
+	while (!other_nr && child_nr < 100000) {
+		aion_checkpoint();
+		aion_spawn_now(&group, test_count, &child_nr);
+	}
+	cr_assert_eq(other_nr, 1);
+	return aion_group_leave(&group, 0);
+}
+
 static int64_t end_at_once(void *result)
 {
 	return (intptr_t)result;
