@@ -4,7 +4,7 @@
  *	hot	everything is in the page cache
  *	cold	the caches of the kernel are dropped before each run (root only)
  * The files are 4 KiB each, a thousand a directory, in $TMPDIR or /var/tmp, which should be a disk; -s gives their
- * total size. The tool is $AIO_CAT, or the one built beside this program.
+ * total size. Each process gets as many of them as fit. The tool is $AIO_CAT, or the one built beside this program.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +26,7 @@
 #define FILES_PER_DIR 1000
 #define HOT_BAR 4
 #define COLD_BAR 5
+#define ARGUMENTS_SIZE "1900000" /* bytes of names that xargs hands to one process */
 
 extern char **environ;
 
@@ -44,7 +45,8 @@ static void tool_find(struct bench *bench)
 	char self[PATH_MAX] = "";
 
 	if (given) {
-		snprintf(bench->tool, sizeof(bench->tool), "%s", given);
+		if (!realpath(given, bench->tool))
+			perf_die(given, -errno);
 		return;
 	}
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
@@ -87,14 +89,14 @@ static void tree_make(struct bench *bench)
 			perf_die(path, -errno);
 		snprintf(path, sizeof(path), "%s/%zu/%zu", bench->dir, i / FILES_PER_DIR, i);
 		file_make(path, &seed);
-		fprintf(list, "%s\n", path);
+		fprintf(list, "%zu/%zu\n", i / FILES_PER_DIR, i);
 	}
 	if (fclose(list) != 0)
 		perf_die(bench->list, -errno);
 	sync();
 }
 
-static void run(char *const *command)
+static void run(const struct bench *bench, char *const *command)
 {
 	posix_spawn_file_actions_t actions;
 	int status, error;
@@ -102,6 +104,7 @@ static void run(char *const *command)
 
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addchdir_np(&actions, bench->dir);
 	error = posix_spawnp(&child, command[0], &actions, NULL, command, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (error)
@@ -124,16 +127,17 @@ static void caches_drop(void)
 
 static double tool_run(struct bench *bench, char *tool)
 {
-	char xargs[] = "xargs", option[] = "-a", version[] = "--version";
-	char *const warm[] = {tool, version, NULL}, *const command[] = {xargs, option, bench->list, tool, NULL};
+	char xargs[] = "xargs", from[] = "-a", most[] = "-s", size[] = ARGUMENTS_SIZE, version[] = "--version";
+	char *const warm[] = {tool, version, NULL};
+	char *const command[] = {xargs, from, bench->list, most, size, tool, NULL};
 	int64_t begin_ns;
 
 	if (bench->is_cold) {
 		caches_drop();
-		run(warm); /* the programs themselves are not what is measured */
+		run(bench, warm); /* the programs themselves are not what is measured */
 	}
 	begin_ns = perf_now();
-	run(command);
+	run(bench, command);
 	return (double)(perf_now() - begin_ns);
 }
 
@@ -174,7 +178,7 @@ static void tree_remove(struct bench *bench)
 	char rm[] = "rm", option[] = "-rf";
 	char *const command[] = {rm, option, bench->dir, NULL};
 
-	run(command);
+	run(bench, command);
 }
 
 int main(int argc, char **argv)

@@ -14,6 +14,14 @@ if ! command -v "$tool" >/dev/null; then
 fi
 many=10000
 [ -z "${AION_TEST_SMALL:-}" ] || many=1000
+# valgrind opens /dev/null where descriptors are closed
+closed_stays=true
+case $(head -c 300 "$tool" | tr -d '\0') in
+'#!'*valgrind*)
+	closed_stays=false
+	echo 'skipped: closed descriptors (valgrind)'
+	;;
+esac
 export LC_ALL=C.UTF-8
 unset POSIXLY_CORRECT
 
@@ -150,7 +158,7 @@ same 'standard input twice, a pipe' 'echo in | "$cat" - a -'
 same 'standard input from its position on' '{ dd bs=10 count=1 2>dd; "$cat" a -; } <big | cksum'
 same 'standard input is left at its end' '{ "$cat" -; "$cat" - b; wc -c; } <big | cksum'
 same 'standard input is a directory' '"$cat" a - b <dir'
-same 'standard input closed' '"$cat" a - b <&-'
+! $closed_stays || same 'standard input closed' '"$cat" a - b <&-'
 same 'standard input closed, not used' '"$cat" a b <&-'
 same 'standard input not readable' '"$cat" a - b 0>scratch'
 same '/dev/stdin, a pipe' 'echo in | "$cat" a /dev/stdin b'
@@ -167,6 +175,24 @@ same 'two FIFOs from one writer' 'mkfifo f2; { exec 3>fifo; echo x >&3; exec 3>&
 same 'the writer of a FIFO makes the next operand' '{ sleep 0.2; echo made >made; echo fed; } >fifo & "$cat" fifo made'
 same 'the writer of a FIFO changes the next operand' '{ sleep 0.2; echo changed >b; echo fed; } >fifo & "$cat" a fifo b'
 same 'the writer of standard input makes the next operand' '{ sleep 0.2; echo made >made; echo fed; } | "$cat" - made'
+
+# --- paths through a link of /proc are never cached, so what they lead to is not known beforehand
+here=/proc/self/cwd
+if [ -r $here/. ]; then
+	export here
+	same 'uncached paths' '"$cat" $here/a $here/big $here/missing a $here/dir $here/size65536 $here/empty b $here/link'
+	same 'many uncached paths' 'cd "$top/small"; set -- [0-9]*; for i in "$@"; do set -- "$@" $here/$i; shift; done; "$cat" "$@"'
+	same 'an uncached FIFO twice' '{ echo first >fifo; sleep 0.3; echo second >fifo; } & "$cat" $here/fifo a $here/fifo'
+	same 'uncached FIFOs' 'mkfifo f2; { echo first >fifo; echo second >f2; } & "$cat" a $here/fifo $here/b $here/f2 b'
+	same 'the writer of an uncached FIFO makes the next operand' '{ sleep 0.2; echo made >made; echo fed; } >fifo &
+		"$cat" $here/fifo $here/made made'
+	same 'the writer of an uncached FIFO changes the next operand' '{ sleep 0.2; echo changed >b; echo fed; } >fifo &
+		"$cat" a $here/fifo $here/b b'
+	same 'an uncached path to the output' 'echo x >f; "$cat" $here/a $here/f b $here/f >>f; cat f'
+fi
+forget='for f in big size* sparse; do dd if=$f iflag=nocache count=0 2>dd; done'
+same 'files that are not in the page cache' "$forget; \"\$cat\" a big b size* sparse"
+same 'files that are not in the page cache, into a pipe' "$forget; \"\$cat\" a big b size* sparse | cksum"
 
 # --- files that change
 same 'a file that grows' 'cp big f; "$cat" f | { dd bs=1k count=1 2>dd; echo tail >>f; cat; } | cksum'
@@ -213,8 +239,8 @@ same 'a full disk, standard input' 'echo in | "$cat" >/dev/full'
 same 'a full disk, after a missing file' '"$cat" missing a missing b >/dev/full'
 same 'a full disk, nothing to write' '"$cat" empty >/dev/full'
 same 'a file size limit' 'ulimit -f 1; trap "" XFSZ; "$cat" a big b >>f; echo $?; wc -c <f'
-same 'standard output closed' '"$cat" a >&-'
-same 'standard output closed, no input' '"$cat" empty >&-'
+! $closed_stays || same 'standard output closed' '"$cat" a >&-'
+! $closed_stays || same 'standard output closed, no input' '"$cat" empty >&-'
 same 'standard error closed' '"$cat" missing a 2>&-'
 same 'standard output not writable' '"$cat" a 1<b'
 status_of='3>../pipe_status | head -c 1 >/dev/null; sleep 0.1; cat ../pipe_status'
