@@ -146,13 +146,35 @@ static bool loop_find_overflow(void *arg, const void *address, struct aion__over
 	return true;
 }
 
-static void block_sigpipe(void)
-{
-	sigset_t set;
+/* SIGPIPE is blocked from a thread's first loop to its last: a write to a broken pipe gives -EPIPE. */
+static __thread unsigned sigpipe_user_nr;
+static __thread bool sigpipe_was_blocked;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
+static void sigpipe_block(void)
+{
+	sigset_t pipe_only, before;
+
+	if (sigpipe_user_nr++)
+		return;
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+	sigpipe_was_blocked = sigismember(&before, SIGPIPE);
+}
+
+/* What is pending is of a write that has been answered. */
+static void sigpipe_restore(void)
+{
+	const struct timespec no_time = {0};
+	sigset_t pipe_only;
+
+	if (--sigpipe_user_nr || sigpipe_was_blocked)
+		return;
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	while (sigtimedwait(&pipe_only, NULL, &no_time) > 0) {
+	}
+	pthread_sigmask(SIG_UNBLOCK, &pipe_only, NULL);
 }
 
 /* The first thread that runs the loop keeps it. */
@@ -165,7 +187,7 @@ static int loop_bind(struct aion_loop *loop)
 	loop->thread = pthread_self();
 	loop->is_bound = true;
 	aion__fiber_init_thread(&loop->host.fiber);
-	block_sigpipe();
+	sigpipe_block();
 	if (!loop->no_overflow_handler)
 		aion__overflow_enter(&loop->overflow, loop_find_overflow, loop);
 	return 0;
@@ -287,6 +309,8 @@ void aion_loop_destroy(struct aion_loop *loop)
 	aion__mailbox_close(loop->mailbox, !is_alive);
 	if (loop->is_bound && !loop->no_overflow_handler)
 		aion__overflow_leave(&loop->overflow);
+	if (loop->is_bound)
+		sigpipe_restore();
 	aion__engine_fini(&loop->engine);
 	aion__engine = outer;
 	if (loop->host_fd >= 0)

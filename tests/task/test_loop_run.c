@@ -371,6 +371,10 @@ static int64_t sigpipe_is_blocked(void *unused)
 Test(loop_run, a_broken_pipe_is_a_result_and_no_signal)
 {
 	cr_assert_eq(aion_run(sigpipe_is_blocked, NULL, NULL), 0);
+	sigset_t set;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &set);
+	cr_assert_not(sigismember(&set, SIGPIPE), "the thread has no loop any more");
 }
 
 static int64_t count_everything(void *unused)
