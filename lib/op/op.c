@@ -9,7 +9,6 @@
 #include <sys/syscall.h>
 
 #include "alloc_int.h"
-#include "annotate_int.h"
 #include "exec_int.h"
 #include "fault_int.h"
 #include "op_file_int.h"
@@ -56,22 +55,6 @@ int aion__op_link_slow(struct aion__engine *engine, struct aion_op *op)
 	return aion__op_link(engine, op);
 }
 
-/* The kernel fills the buffer from now on: nobody may touch it. */
-void aion__op_lend(struct aion_op *op)
-{
-	if (op->future.flags & AION__OP_FILLS)
-		aion__annotate_closed((void *)(uintptr_t)op->addr, op->len);
-}
-
-static void op_give_back(struct aion_op *op, int64_t result)
-{
-	if (!(op->future.flags & AION__OP_FILLS))
-		return;
-	aion__annotate_open((void *)(uintptr_t)op->addr, op->len);
-	if (result > 0)
-		aion__annotate_written((void *)(uintptr_t)op->addr, (size_t)result);
-}
-
 void aion__op_finish(struct aion__engine *engine, struct aion_op *op, int64_t result)
 {
 	unsigned flags = op->future.flags;
@@ -84,7 +67,9 @@ void aion__op_finish(struct aion__engine *engine, struct aion_op *op, int64_t re
 		result = flags & AION__OP_CLOSED ? -EBADF : -ECANCELED;
 	if (flags & AION__OP_LINKED)
 		aion__op_unlink(op);
-	op_give_back(op, result);
+#if defined(AION__ASAN) || defined(AION_VALGRIND)
+	aion__op_give_back(op, result);
+#endif
 	engine->in_flight_nr--;
 	aion__op_end(engine, op, result);
 	if (aion__unlikely(flags & AION__OP_CLOSED))

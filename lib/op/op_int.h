@@ -34,6 +34,7 @@ enum aion__op_flag {
 	AION__OP_CANCEL_SENT = 1 << 6, /* the kernel has been asked to end it */
 	AION__OP_CLOSED = 1 << 7,      /* by aion_close: ends with -EBADF instead of -ECANCELED */
 	AION__OP_RECEIVED = 1 << 8,    /* somebody has been given the result */
+	AION__OP_WATCHED = 1 << 9,     /* valgrind is to be told what the kernel has filled */
 };
 
 /* Sees each completion (result and IORING_CQE_F_*) of an operation with AION__OP_HANDLER, on the loop's thread, while
@@ -138,7 +139,9 @@ static inline struct io_uring_sqe *aion__op_prepare(struct aion_op *op, unsigned
 	return aion__op_begin(engine, op, opcode, fd, flags);
 }
 
+/* For sanitizers and valgrind: the kernel fills op's buffer from now on; it has filled `result` bytes, or failed. */
 void aion__op_lend(struct aion_op *op);
+void aion__op_give_back(const struct aion_op *op, int64_t result);
 
 static inline void aion__op_commit(struct aion_op *op, const struct io_uring_sqe *sqe)
 {

@@ -107,7 +107,9 @@ Test(setup_ring, a_wait_ends_at_its_deadline)
 
 	test_ring_open(&ring, 1);
 	deadline_ns = aion__clock_ns() + 5 * AION_MILLISECOND;
-	cr_assert_eq(aion__ring_enter(&ring, 1, deadline_ns), 0);
+	do {
+		cr_assert_eq(aion__ring_enter(&ring, 1, deadline_ns), 0);
+	} while (TEST_WAITS_ARE_CUT && aion__clock_ns() < deadline_ns);
 	cr_assert_geq(aion__clock_ns(), deadline_ns);
 	cr_assert_eq(aion__ring_cq_ready(&ring), 0);
 	cr_assert_eq(aion__ring_enter(&ring, 1, 1), 0, "a deadline long past does not wait");
@@ -202,12 +204,14 @@ Test(setup_ring, fini_leaves_no_descriptor)
 
 Test(setup_ring, out_of_descriptors_is_said)
 {
-	struct rlimit limit = {.rlim_cur = 8, .rlim_max = 8};
+	struct rlimit limit;
 	struct aion__ring ring;
 	char text[256];
 
 	while (dup(0) >= 0 && open_fd_nr() < 8)
 		;
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = 8; /* valgrind has the other one fixed */
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	while (dup(0) >= 0)
 		;

@@ -103,6 +103,13 @@ static void count_up(void *counter)
 	++*(int *)counter;
 }
 
+static int64_t wait_for_chain(void *chain)
+{
+	while (*(int *)chain < 10)
+		cr_assert_eq(aion_sleep(AION_MILLISECOND), 0);
+	return 0;
+}
+
 static void post_again(void *arg)
 {
 	void **args = arg;
@@ -123,7 +130,7 @@ Test(loop_post, posts_before_the_first_run_and_from_posts_run)
 	args[1] = &chain;
 	cr_assert_eq(aion_loop_post(loop, count_up, &counter), 0);
 	cr_assert_eq(aion_loop_post(loop, post_again, args), 0);
-	cr_assert_eq(aion_loop_run(loop, test_sleep_1ms, NULL), 0);
+	cr_assert_eq(aion_loop_run(loop, wait_for_chain, &chain), 0);
 	cr_assert_eq(counter, 1);
 	cr_assert_eq(chain, 10);
 	aion_loop_destroy(loop);

@@ -103,16 +103,20 @@ static int64_t await_timer(void *arg)
 TEST_IN_TASK(timer_future, many_fire_in_the_order_of_their_deadlines)
 {
 	static struct order order;
-	int64_t start_ns = aion_now();
+	int64_t start_ns;
 
 	aion_group_enter(&order.group);
 	for (int i = 0; i < TIMER_NR; i++) {
 		struct awaiter awaiter = {&order, i};
 
-		order.deadlines_ns[i] = start_ns + MS + (i * 7919 % TIMER_NR) * 50000;
 		aion_timer_init(&order.timers[i]);
-		cr_assert_eq(aion_timer_arm(&order.timers[i], order.deadlines_ns[i]), 0);
 		aion_spawn_copy(&order.group, await_timer, &awaiter, sizeof(awaiter));
+	}
+	aion_yield(); /* all wait, before the first can fire */
+	start_ns = aion_now();
+	for (int i = 0; i < TIMER_NR; i++) {
+		order.deadlines_ns[i] = start_ns + MS + (i * 7919 % TIMER_NR) * 50000;
+		cr_assert_eq(aion_timer_arm(&order.timers[i], order.deadlines_ns[i]), 0);
 	}
 	cr_assert_eq(aion_group_leave(&order.group, 0), 0);
 	cr_assert_eq(order.next, TIMER_NR);
