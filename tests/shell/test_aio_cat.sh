@@ -188,6 +188,10 @@ if [ -r $here/. ]; then
 		"$cat" $here/fifo $here/made made'
 	same 'the writer of an uncached FIFO changes the next operand' '{ sleep 0.2; echo changed >b; echo fed; } >fifo &
 		"$cat" a $here/fifo $here/b b'
+	same 'a FIFO behind an uncached one is not opened early' 'mkfifo f2; echo second >f2 & { sleep 0.2; echo first >fifo; } &
+		"$cat" a $here/fifo f2'
+	same 'uncached paths and few descriptors' 'ulimit -n 16; for i in $(seq 100); do
+		set -- "$@" $here/size65537 $here/size131072; done; "$cat" "$@" | cksum'
 	same 'an uncached path to the output' 'echo x >f; "$cat" $here/a $here/f b $here/f >>f; cat f'
 fi
 forget='for f in big size* sparse; do dd if=$f iflag=nocache count=0 2>dd; done'
@@ -208,6 +212,7 @@ same 'a dangling link' '"$cat" a dangling b'
 same 'a loop of links' '"$cat" a loop b'
 same 'an empty name' '"$cat" a "" b'
 same 'messages stand between the bytes' '"$cat" a missing big b dir size65536 missing one 2>&1 | LC_ALL=C sed "s/aio-cat: /cat: /g" | cksum'
+same 'messages stand between the bytes, in a file' '"$cat" a missing missing b dir b missing one >f 2>&1; sed "s/aio-cat: /cat: /g" f'
 same 'names in messages' '"$cat" "m m" "m'"'"'m" "m:" "#m" "m#" "~" "m~" "{" "}" "{}" "m=" "m!" "m\$" "m\\" "m[" "m]" "m^" "m,m"'
 same 'names in messages, further' '"$cat" "$(printf "m\tm\nm\001m\177")" "$(printf "\303\244")" "$(printf "\377m")" "it'"'"'s \$m" "m'"'"' #" "'"'"'"'
 same 'names in messages, C locale' 'LC_ALL=C; export LC_ALL; "$cat" "$(printf "\303\244")" "$(printf "m\303\244m")" "it'"'"'s"'

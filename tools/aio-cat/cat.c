@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* The main task: takes the sources in their order, whatever the reader is doing meanwhile. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* aio-cat: options, exit status, and how the program ends. */
 #include <errno.h>
 #include <fcntl.h>
@@ -111,7 +111,10 @@ static int run(struct cat *cat, const sigset_t *signals, bool has_stdin)
 		return EXIT_FAILURE;
 	}
 	if (result < 0) {
-		message_error(*aion_loop_create_error() ? aion_loop_create_error() : "aion", (int)result);
+		if (*aion_loop_create_error())
+			message(aion_loop_create_error());
+		else
+			message_error("cannot go on", (int)result);
 		return EXIT_FAILURE;
 	}
 	if (cat->read_stdin && (close(STDIN_FILENO) < 0 || !has_stdin)) {

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Diagnostics. Names appear as in the messages of cat: as they are where a shell would take them so, else in a form
  * that a shell would take.

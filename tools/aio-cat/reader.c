@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The reader: a window of sources that are opened and read ahead. What the caches hold is taken at once; each source
  * that has to wait for the disk gets a task, and these wait side by side.
@@ -87,18 +87,13 @@ static bool source_try(struct source *source)
 	if (n < 0)
 		return n != -EAGAIN;
 	source->fd = (int)n;
-	if (reader->output && !source_is_plain(source)) {
-		source_hold(source);
-		return true;
-	}
+	if (reader->output && !source_is_plain(source))
+		return false;
 	source->buf = pool_get(reader->pool);
 	do
 		n = source_try_pread(source);
 	while (source_take(source, n));
-	if (n >= 0 || source_is_plain(source))
-		return n >= 0;
-	source_hold(source);
-	return true;
+	return n >= 0;
 }
 
 /* What is not in the caches is not opened before its kind is known: opening lets a FIFO's writer go on. */
@@ -117,10 +112,7 @@ static AION_SUSPENDS int64_t source_open(struct source *source)
 		source_hold(source);
 		return -EAGAIN;
 	}
-	result = aion_try_openat2(AT_FDCWD, source->name, &open_how, sizeof(open_how));
-	if (result == -EAGAIN)
-		result = aion_openat2(AT_FDCWD, source->name, &open_how, sizeof(open_how));
-	return result;
+	return aion_openat2(AT_FDCWD, source->name, &open_how, sizeof(open_how));
 }
 
 /* The first read goes to the disk; when it is done, the end of a small file is known without the ring. */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * What is not read ahead is copied in its turn. The end is always a read of nothing: the size of a file only says how
  * far it pays to have several reads in flight.

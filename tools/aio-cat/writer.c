@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The writer: gathers the buffers of many small files into large writes, in order. Once a write has failed there is
  * nothing left to do: the error stays, and every later call returns it.
