@@ -93,6 +93,7 @@ TEST_IN_TASK(wait_for, what_the_task_comes_to_during_cancellation_surfaces)
 struct resist {
 	struct aion_scope *scope;
 	struct aion_handle handle;
+	struct aion_future release; /* until it is done, it resists */
 	bool has_ended;
 };
 
@@ -102,7 +103,7 @@ static int64_t resist_cancellation(void *arg)
 	struct aion_scope shield;
 
 	aion_scope_enter_shield(&shield, AION_NEVER);
-	aion_sleep(10 * MS);
+	aion_await(&resist->release);
 	resist->has_ended = true;
 	return aion_scope_leave(&shield);
 }
@@ -121,12 +122,14 @@ TEST_IN_TASK(wait_for, the_waiting_itself_can_be_cancelled_while_the_inner_resis
 	struct aion_scope scope;
 	struct aion_group group;
 
+	aion_future_init(&resist.release);
 	aion_group_enter(&group);
 	aion_spawn_into(&group, &resist.handle, NULL, resist_cancellation, &resist);
 	aion_scope_enter(&scope, AION_NEVER);
 	aion_spawn(&group, cancel_after_3ms, &scope);
 	cr_assert_eq(aion_wait_for(&resist.handle.future, aion_after(MS)), -ECANCELED);
 	cr_assert_not(resist.has_ended);
+	aion_future_complete(&resist.release, 0);
 	cr_assert_eq(aion_scope_leave(&scope), 0);
 	cr_assert_eq(aion_group_leave(&group, 0), 0);
 	cr_assert(resist.has_ended);
