@@ -135,6 +135,7 @@ aion__switch_entry *aion__loop_start(struct aion_loop *loop, struct aion_task *s
 	if (task->sp)
 		return NULL;
 	task->sp = task->stack->top;
+	loop->starter = self;
 	return aion__task_entry;
 }
 
@@ -172,6 +173,7 @@ static struct aion_task *task_run_all(struct aion_loop *loop)
 AION__SWITCH_ENTRY void *aion__task_entry(void)
 {
 	struct aion_loop *loop = aion__loop();
+	const struct aion_task *starter = loop->starter;
 	struct aion_task *next;
 	void *dead_sp;
 
@@ -183,8 +185,12 @@ AION__SWITCH_ENTRY void *aion__task_entry(void)
 	loop->engine.task = &next->runnable;
 	aion__stack_put_running(&loop->stacks, loop->parting_class, loop->parting);
 	aion__fiber_leave_for_ever(&next->fiber);
-	if (next->sp)
+	/* Into the task that started this stack by returning, which the processor foresees; into others it does not, and
+	 * then each return on the way would be foreseen wrongly. */
+	if (next->sp && next == starter)
 		return next->sp;
+	if (next->sp)
+		aion__switch(&dead_sp, next->sp, NULL);
 	aion__switch(&dead_sp, next->stack->top, aion__task_entry);
 	__builtin_unreachable();
 }

@@ -67,6 +67,7 @@ struct aion_loop {
 	uint64_t turn_nr;
 	struct aion__stack *parting; /* of a task that has ended, while it runs its last lines */
 	unsigned parting_class;
+	const struct aion_task *starter; /* who switched to the stack that was started last */
 };
 
 static inline struct aion_loop *aion__loop(void)
