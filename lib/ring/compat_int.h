@@ -7,18 +7,7 @@
  */
 #include <liburing.h>
 
-#define AION__OP_READ_MULTISHOT 49 /* Linux 6.7 */
-#define AION__OP_WAITID 50         /* Linux 6.7 */
-#define AION__OP_FUTEX_WAIT 51     /* Linux 6.7 */
-#define AION__OP_FUTEX_WAKE 52     /* Linux 6.7 */
-#define AION__OP_FTRUNCATE 55      /* Linux 6.9 */
+#define AION__OP_FTRUNCATE 55 /* Linux 6.9 */
 #define AION__OP_LAST_LINUX_6_1 IORING_OP_SENDMSG_ZC
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
-#endif
-#ifndef RWF_DONTCACHE
-#define RWF_DONTCACHE 0x80 /* Linux 6.14 */
-#endif
 
 #endif
