@@ -12,6 +12,7 @@ extern "C" {
 #endif
 
 struct aion_loop;
+struct aion_sim;
 
 /* All zero = the defaults, which are given in brackets. */
 struct aion_loop_options {
@@ -23,6 +24,7 @@ struct aion_loop_options {
 	unsigned kernel_worker_max;  /* io-wq threads for blocking file I/O [4 a core, at least 16] */
 	bool no_overflow_handler;    /* leave SIGSEGV alone: a stack overflow is then a bare one */
 	const char *as_linux;        /* for tests: "6.1" hides what later kernels have [$AION_AS_LINUX] */
+	struct aion_sim *sim;        /* for tests: a simulated machine in place of the kernel [none]; see sim.h */
 };
 
 struct aion_loop_stats {

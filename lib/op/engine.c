@@ -6,7 +6,6 @@
 #include "alloc_int.h"
 #include "fault_int.h"
 #include "op_int.h"
-#include "worker_int.h"
 
 __thread struct aion__engine *aion__engine;
 
@@ -95,8 +94,7 @@ static void engine_wake(struct aion__engine *engine)
 		aion__ring_arm_wake(&engine->ring);
 		engine->wake_is_armed = true;
 	}
-	if (engine->ring.workers)
-		aion__workers_reap(&engine->ring);
+	engine->ring.backend->reap_jobs(&engine->ring);
 }
 
 /* All but the plainest completion. */

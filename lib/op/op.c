@@ -6,13 +6,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "alloc_int.h"
 #include "exec_int.h"
 #include "fault_int.h"
 #include "op_file_int.h"
-#include "syscall_int.h"
 #include "worker_int.h"
 
 #define RETRY_MAX 1000 /* tries of an operation that says -EAGAIN on a blocking descriptor, before it is believed */
@@ -37,7 +35,7 @@ int aion__op_link_slow(struct aion__engine *engine, struct aion_op *op)
 	struct aion_op **fd_ops;
 
 	/* A number that is not open, and may be any: the kernel will say so. */
-	if (aion__syscall6(SYS_fcntl, (int)fd, F_GETFD, 0, 0, 0, 0) < 0)
+	if (aion__ring_call_fd(&engine->ring, AION__CALL_GETFL, (int)fd) < 0)
 		return 0;
 	while (fd_nr <= fd)
 		fd_nr *= 2;
@@ -76,22 +74,26 @@ void aion__op_finish(struct aion__engine *engine, struct aion_op *op, int64_t re
 		aion__op_close_go_on(engine, fd);
 }
 
-/* A blocking descriptor does not say -EAGAIN, nor does a plain file: XFS and block devices do, for want of a resource. */
-static bool op_lacked_resource(const struct aion_op *op)
+static bool fd_is_plain_file(struct aion__engine *engine, int fd)
 {
-	int saved = errno;
-	struct stat status;
-	bool is_plain;
-	long flags;
+	struct statx status = {0};
+	struct io_uring_sqe sqe;
+
+	io_uring_prep_statx(&sqe, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status);
+	return engine->ring.backend->call(&engine->ring, &sqe) == 0 && S_ISREG(status.stx_mode);
+}
+
+/* A blocking descriptor does not say -EAGAIN, nor does a plain file: XFS and block devices do, for want of a resource. */
+static bool op_lacked_resource(struct aion__engine *engine, const struct aion_op *op)
+{
+	int64_t flags;
 
 	if (op->rw_flags & RWF_NOWAIT)
 		return false;
-	flags = aion__syscall6(SYS_fcntl, op->future.fd, F_GETFL, 0, 0, 0, 0);
+	flags = aion__ring_call_fd(&engine->ring, AION__CALL_GETFL, op->future.fd);
 	if (flags < 0 || !(flags & O_NONBLOCK))
 		return flags >= 0;
-	is_plain = fstat(op->future.fd, &status) == 0 && S_ISREG(status.st_mode);
-	errno = saved;
-	return is_plain;
+	return fd_is_plain_file(engine, op->future.fd);
 }
 
 static void op_retry(struct aion__engine *engine, struct aion_op *op)
@@ -111,7 +113,7 @@ void aion__op_complete(struct aion__engine *engine, struct aion_op *op, int32_t 
 
 	if (fault)
 		result = fault;
-	if (result == -EAGAIN && op->future.flags & AION__OP_RETRY && op_lacked_resource(op)) {
+	if (result == -EAGAIN && op->future.flags & AION__OP_RETRY && op_lacked_resource(engine, op)) {
 		if (!(op->future.flags & AION__OP_CANCEL_SENT) && ++op->retry_nr <= RETRY_MAX) {
 			op_retry(engine, op);
 			return;
@@ -222,7 +224,7 @@ void aion__op_commit_job(struct aion_op *op)
 {
 	struct aion__engine *engine = (struct aion__engine *)op->future.loop;
 	struct aion__op_job *op_job = op->job;
-	int result = aion__workers_submit(&engine->ring, &op_job->job);
+	int result = engine->ring.backend->submit_job(&engine->ring, &op_job->job);
 
 	if (result < 0) {
 		op_job->job.result = result;
@@ -244,7 +246,7 @@ void aion_op_cancel(struct aion_op *op)
 	if (op->job) {
 		struct aion__op_job *op_job = op->job;
 
-		if (aion__workers_withdraw(&engine->ring, &op_job->job)) {
+		if (engine->ring.backend->withdraw_job(&engine->ring, &op_job->job)) {
 			op_job->job.result = -ECANCELED;
 			job_done(&engine->ring, &op_job->job);
 		}

@@ -190,6 +190,10 @@ static int64_t try_other(const struct io_uring_sqe *sqe)
 		return try_statx(sqe);
 	case IORING_OP_FADVISE:
 		return try_fadvise(sqe);
+	case AION__CALL_GETFL:
+		return aion__syscall6(SYS_fcntl, sqe->fd, F_GETFL, 0, 0, 0, 0);
+	case AION__CALL_CLOSE:
+		return aion__syscall6(SYS_close, sqe->fd, 0, 0, 0, 0, 0);
 	default:
 		return -EOPNOTSUPP;
 	}

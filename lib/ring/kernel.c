@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel as the backend: the four functions are system calls. */
+/* The kernel as the backend: what is on the way of every operation is a system call. Its rings are made in setup.c. */
 #include <signal.h>
 #include <sys/syscall.h>
 
 #include "clock_int.h"
 #include "exec_int.h"
-#include "ring_int.h"
 #include "syscall_int.h"
+#include "worker_int.h"
 
 static __attribute__((noinline)) int kernel_enter_until(struct aion__ring *ring, unsigned to_submit, unsigned wait_nr,
 							int64_t deadline_ns)
@@ -63,4 +63,11 @@ const struct aion__backend aion__kernel_backend = {
 	.register_ = kernel_register,
 	.now = kernel_now,
 	.call = kernel_call,
+	.setup = aion__kernel_setup,
+	.bind = aion__kernel_bind,
+	.teardown = aion__kernel_teardown,
+	.wake = aion__kernel_wake,
+	.submit_job = aion__workers_submit,
+	.withdraw_job = aion__workers_withdraw,
+	.reap_jobs = aion__workers_reap,
 };

@@ -4,93 +4,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include "fault_int.h"
-#include "worker_int.h"
-
-#define ENTRY_MIN 8             /* entries below which halving gives up */
 #define FORK_PAGE_SIZE 4096     /* bytes */
 #define FEATURE_NR_LINUX_6_1 13 /* feature bits that Linux 6.1 knows */
-
-/* What we ask for, best first; each row is what is left when a kernel says EINVAL to the one above. */
-static const unsigned setup_flags[] = {
-	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
-	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
-	IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,
-	IORING_SETUP_SUBMIT_ALL,
-	0,
-};
-
-#define SETUP_FLAGS_NR (sizeof(setup_flags) / sizeof(setup_flags[0]))
 
 /* The wait timeout and the queue that loses nothing: without them there is no loop. */
 #define FEATURES_NEEDED (IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE)
 
-static int ring_setup_flags(struct aion__ring *ring, unsigned flags, unsigned entry_nr, unsigned completion_nr)
-{
-	struct io_uring_params params = {
-		.flags = flags | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-		.cq_entries = completion_nr,
-	};
-	int fault = aion__fault_hit(AION__FAULT_RING_SETUP);
-	int result = fault ? fault : io_uring_queue_init_params(entry_nr, &ring->uring, &params);
-
-	if (result < 0)
-		return result;
-	ring->setup_flags = params.flags;
-	ring->features = params.features;
-	return 0;
-}
-
-/* Peel flags off while the kernel does not know them, halve the queues while the locked-memory limit refuses them. */
-static int ring_setup(struct aion__ring *ring, const struct aion__ring_options *options)
-{
-	unsigned entry_nr = options->entry_nr;
-	unsigned completion_nr = options->completion_nr;
-	unsigned row = 0;
-	int result;
-
-	for (;;) {
-		result = ring_setup_flags(ring, setup_flags[row], entry_nr, completion_nr);
-		if (result == -EINVAL && row + 1 < SETUP_FLAGS_NR) {
-			row++;
-		} else if (result == -ENOMEM && entry_nr / 2 >= ENTRY_MIN) {
-			entry_nr /= 2;
-			completion_nr = completion_nr / 2 < entry_nr ? entry_nr : completion_nr / 2;
-		} else {
-			return result;
-		}
-	}
-}
-
-static void setup_error_text(int result, char *text, size_t size)
-{
-	struct rlimit limit = {0};
-
-	switch (-result) {
-	case ENOSYS:
-		snprintf(text, size, "io_uring_setup: %s: this kernel has no io_uring, or a container's seccomp filter hides it",
-			 strerror(-result));
-		break;
-	case EPERM:
-		snprintf(text, size,
-			 "io_uring_setup: %s: io_uring is forbidden here; see sysctl kernel.io_uring_disabled and the seccomp filter",
-			 strerror(-result));
-		break;
-	case ENOMEM:
-		getrlimit(RLIMIT_MEMLOCK, &limit);
-		snprintf(text, size,
-			 "io_uring_setup: %s: even %d entries do not fit; the locked-memory limit (RLIMIT_MEMLOCK, ulimit -l) is %llu bytes",
-			 strerror(-result), ENTRY_MIN, (unsigned long long)limit.rlim_cur);
-		break;
-	default:
-		snprintf(text, size, "io_uring_setup: %s", strerror(-result));
-	}
-}
+struct aion__machine *(*aion__machine_default)(void);
 
 /* Ask the kernel which opcodes it has; forget those that the test option hides. */
 static int ring_probe(struct aion__ring *ring, const char *as_linux)
@@ -147,15 +69,15 @@ static int ring_init_rest(struct aion__ring *ring, const struct aion__ring_optio
 	if (result < 0)
 		return result;
 	*ret_step = "page for the fork guard";
-	result = ring_map_fork_page(ring);
-	if (result < 0)
-		return result;
-	*ret_step = "eventfd";
-	result = aion__fault_hit(AION__FAULT_EVENTFD);
-	if (result < 0)
-		return result;
-	ring->wake_fd = eventfd(0, EFD_CLOEXEC);
-	return ring->wake_fd < 0 ? -errno : 0;
+	return ring_map_fork_page(ring);
+}
+
+static void ring_take_machine(struct aion__ring *ring, struct aion__machine *machine)
+{
+	if (!machine && aion__machine_default)
+		machine = aion__machine_default();
+	ring->machine = machine;
+	ring->backend = machine ? machine->backend : &aion__kernel_backend;
 }
 
 int aion__ring_init(struct aion__ring *ring, const struct aion__ring_options *options, char *error_text,
@@ -165,16 +87,12 @@ int aion__ring_init(struct aion__ring *ring, const struct aion__ring_options *op
 	int result;
 
 	memset(ring, 0, sizeof(*ring));
-	ring->backend = &aion__kernel_backend;
 	ring->worker_max = options->worker_max;
 	ring->kernel_worker_max = options->kernel_worker_max;
-	ring->wake_fd = -1;
-	result = ring_setup(ring, options);
-	if (result < 0) {
-		setup_error_text(result, error_text, error_size);
+	ring_take_machine(ring, options->machine);
+	result = ring->backend->setup(ring, options, error_text, error_size);
+	if (result < 0)
 		return result;
-	}
-	ring->enter_fd = ring->uring.ring_fd;
 	/* Entry i stands at place i for ever, so the index array is written once instead of at each submit. */
 	for (unsigned i = 0; i < ring->uring.sq.ring_entries; i++)
 		ring->uring.sq.array[i] = i;
@@ -188,37 +106,28 @@ int aion__ring_init(struct aion__ring *ring, const struct aion__ring_options *op
 
 int aion__ring_bind(struct aion__ring *ring)
 {
-	unsigned worker_max[2] = {ring->kernel_worker_max, ring->kernel_worker_max};
 	int result;
 
 	AION_BUG_ON(ring->is_bound, "ring bound twice");
-	result = ring->backend->register_(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-	if (result < 0)
-		return result;
-	/* Both are improvements that a kernel may refuse. */
-	ring->backend->register_(ring, IORING_REGISTER_IOWQ_MAX_WORKERS, worker_max, 2);
-	if (io_uring_register_ring_fd(&ring->uring) == 1) {
-		ring->enter_fd = ring->uring.enter_ring_fd;
-		ring->enter_flags = IORING_ENTER_REGISTERED_RING;
-	}
-	ring->is_bound = true;
-	return 0;
+	result = ring->backend->bind(ring);
+	ring->is_bound = result == 0;
+	return result;
 }
 
 void aion__ring_fini(struct aion__ring *ring)
 {
-	if (ring->workers) {
-		if (aion__ring_is_alive(ring))
-			aion__workers_fini(ring);
-		else
-			aion__workers_forget(ring);
-	}
-	io_uring_queue_exit(&ring->uring);
-	if (ring->wake_fd >= 0)
-		close(ring->wake_fd);
+	ring->backend->teardown(ring);
 	if (ring->fork_page)
 		munmap((void *)ring->fork_page, FORK_PAGE_SIZE);
 	ring->fork_page = NULL;
+}
+
+int64_t aion__ring_call_fd(struct aion__ring *ring, unsigned opcode, int fd)
+{
+	struct io_uring_sqe sqe;
+
+	io_uring_prep_rw((int)opcode, &sqe, fd, NULL, 0, 0);
+	return ring->backend->call(ring, &sqe);
 }
 
 int aion__ring_enter_again(struct aion__ring *ring, int result, unsigned wait_nr, int64_t deadline_ns)
@@ -249,16 +158,6 @@ int aion__ring_enter_again(struct aion__ring *ring, int result, unsigned wait_nr
 	default:
 		aion__bug(__func__, __FILE__, __LINE__, "io_uring_enter: %s", strerror(-result));
 	}
-}
-
-void aion__ring_wake(struct aion__ring *ring)
-{
-	const uint64_t one = 1;
-	ssize_t written;
-
-	do {
-		written = write(ring->wake_fd, &one, sizeof(one));
-	} while (written < 0 && errno == EINTR);
 }
 
 void aion__ring_arm_wake(struct aion__ring *ring)

@@ -14,10 +14,15 @@
 #include "compat_int.h"
 #include "fault_int.h"
 
+struct aion__job;
 struct aion__ring;
+struct aion__ring_options;
 struct aion__workers;
 
-/* What stands under the queues: the kernel, or something that behaves like it. */
+/*
+ * What stands under the queues: the kernel, or something that behaves like it. Four functions are on the way of every
+ * operation; the others are a ring's beginning and end, other threads, and work that runs elsewhere.
+ */
 struct aion__backend {
 	/* Hand over to_submit entries, then wait for wait_nr completions (0: only let the kernel do its deferred work)
 	 * until deadline_ns (AION_NEVER: for ever). >= 0, or -errno: -ETIME, -EINTR, -EAGAIN, -EBUSY, -EBADR. */
@@ -26,9 +31,35 @@ struct aion__backend {
 	int (*register_)(struct aion__ring *ring, unsigned opcode, const void *arg, unsigned nr);
 	/* The clock that deadlines are of, ns. */
 	int64_t (*now)(struct aion__ring *ring);
-	/* Execute one entry at once, without blocking; -EAGAIN if that cannot be. */
+	/* Execute one entry at once, without blocking; -EAGAIN if that cannot be. Knows AION__CALL_*, too. */
 	int64_t (*call)(struct aion__ring *ring, const struct io_uring_sqe *sqe);
+
+	/* Make the queues, disabled: uring, setup_flags, features. 0 or -errno, and error_text says why. */
+	int (*setup)(struct aion__ring *ring, const struct aion__ring_options *options, char *error_text,
+		     size_t error_size);
+	/* Enable them; the calling thread is the ring's from now on. 0 or -errno. */
+	int (*bind)(struct aion__ring *ring);
+	/* Unmake them, in a forked child, too. */
+	void (*teardown)(struct aion__ring *ring);
+	/* From any thread: the ring's wait ends, the read of aion__ring_arm_wake() is done. */
+	void (*wake)(struct aion__ring *ring);
+	/* Work for other threads, or as if it were. See worker_int.h. */
+	int (*submit_job)(struct aion__ring *ring, struct aion__job *job);
+	bool (*withdraw_job)(struct aion__ring *ring, struct aion__job *job);
+	unsigned (*reap_jobs)(struct aion__ring *ring);
 };
+
+/* What a backend works on; the kernel's needs nothing. A simulated one begins with this. */
+struct aion__machine {
+	const struct aion__backend *backend;
+};
+
+/* For tests: the machine of rings that are given none. NULL, or NULL from it: the kernel. Its ring's teardown is its end. */
+extern struct aion__machine *(*aion__machine_default)(void);
+
+/* Entries for call() alone, which no ring has: calls that never block, on a descriptor that may not be the kernel's. */
+#define AION__CALL_GETFL 240 /* fcntl(fd, F_GETFL) */
+#define AION__CALL_CLOSE 241 /* close(fd) */
 
 /* user_data that is no operation's address: low bit set. */
 #define AION__UD_CANCEL UINT64_C(1) /* the answer to a cancel: names no frame, is dropped */
@@ -49,6 +80,7 @@ struct aion__fork_page {
 struct aion__ring {
 	struct io_uring uring; /* sq.sqe_tail is ours, sq.ktail what the kernel has been told */
 	const struct aion__backend *backend;
+	struct aion__machine *machine; /* NULL: the kernel */
 	volatile struct aion__fork_page *fork_page;
 	struct aion__ring_stats stats;
 	struct aion__workers *workers; /* NULL until the first job */
@@ -70,6 +102,7 @@ struct aion__ring_options {
 	unsigned worker_max;
 	unsigned kernel_worker_max;
 	const char *as_linux;
+	struct aion__machine *machine; /* NULL: the kernel */
 };
 
 /* 0 or -errno; error_text gets a line that says why. */
@@ -158,11 +191,23 @@ static inline int aion__ring_enter(struct aion__ring *ring, unsigned wait_nr, in
 }
 
 /* From any thread: the loop's wait returns, the loop sees AION__UD_WAKE. */
-void aion__ring_wake(struct aion__ring *ring);
+static inline void aion__ring_wake(struct aion__ring *ring)
+{
+	ring->backend->wake(ring);
+}
+
 /* Queue the read of the wake eventfd (again). */
 void aion__ring_arm_wake(struct aion__ring *ring);
 
-/* The kernel's backend, and the kernel's clock. */
+/* What the ring's machine says to one call at once, which is an AION__CALL_ or one that never blocks. */
+int64_t aion__ring_call_fd(struct aion__ring *ring, unsigned opcode, int fd);
+
 extern const struct aion__backend aion__kernel_backend;
+/* The life of a ring of the kernel's: setup.c. */
+int aion__kernel_setup(struct aion__ring *ring, const struct aion__ring_options *options, char *error_text,
+		       size_t error_size);
+int aion__kernel_bind(struct aion__ring *ring);
+void aion__kernel_teardown(struct aion__ring *ring);
+void aion__kernel_wake(struct aion__ring *ring);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting for one future; ending operations for good. */
 #include <errno.h>
-#include <unistd.h>
+#include <sys/syscall.h>
 
 #include "call_int.h"
 #include "loop_int.h"
 #include "op_int.h"
+#include "syscall_int.h"
 
 int aion__loop_refuses(struct aion_loop *loop)
 {
@@ -141,14 +142,18 @@ int64_t aion_nop(void)
 }
 
 /* The result of an operation that nobody has received. */
-static void op_drop(struct aion_op *op)
+static void op_drop(struct aion_loop *loop, struct aion_op *op)
 {
 	unsigned flags = op->future.flags;
+	int fd = (int)op->future.result;
 
-	if (op->future.state == AION__OP_DONE && flags & AION__OP_RESULT_FD && !(flags & AION__OP_RECEIVED) &&
-	    op->future.result >= 0)
-		close((int)op->future.result);
 	op->future.flags |= AION__OP_RECEIVED;
+	if (op->future.state != AION__OP_DONE || !(flags & AION__OP_RESULT_FD) || flags & AION__OP_RECEIVED || fd < 0)
+		return;
+	if (loop)
+		aion__ring_call_fd(&loop->engine.ring, AION__CALL_CLOSE, fd);
+	else
+		aion__syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
 void aion_op_reap(struct aion_op *op)
@@ -174,5 +179,5 @@ void aion_op_reap_all(struct aion_op *ops, size_t nr)
 				await_end(loop, task, &ops[i].future);
 	}
 	for (size_t i = 0; i < nr; i++)
-		op_drop(&ops[i]);
+		op_drop(loop, &ops[i]);
 }

@@ -67,6 +67,7 @@ static int ring_options_fill(const struct aion_loop_options *options, struct aio
 	ret->kernel_worker_max = options->kernel_worker_max			? options->kernel_worker_max
 				 : kernel_worker_nr < KERNEL_WORKER_NR_MIN ? KERNEL_WORKER_NR_MIN
 									    : kernel_worker_nr;
+	ret->machine = (struct aion__machine *)options->sim; /* a simulated machine begins with one */
 	ret->as_linux = options->as_linux ? options->as_linux : getenv("AION_AS_LINUX");
 	return 0;
 }

@@ -9,11 +9,17 @@
 #include "call_int.h"
 #include "loop_int.h"
 
+/* Whoever stands in for the worker threads may run it on the loop's own thread: fn shall not see a loop there, either. */
 static int64_t call_run(struct aion__job *job)
 {
 	struct aion__call *call = aion__container_of(job, struct aion__call, job);
+	struct aion__engine *outer = aion__engine;
+	int64_t result;
 
-	return call->fn(call->arg);
+	aion__engine = NULL;
+	result = call->fn(call->arg);
+	aion__engine = outer;
+	return result;
 }
 
 static void call_finish(struct aion_loop *loop, struct aion__call *call, int64_t result)
@@ -33,7 +39,7 @@ void aion__call_withdraw(struct aion__call *call)
 {
 	struct aion_loop *loop = call->future.loop;
 
-	if (!aion__future_is_done(&call->future) && aion__workers_withdraw(&loop->engine.ring, &call->job))
+	if (!aion__future_is_done(&call->future) && loop->engine.ring.backend->withdraw_job(&loop->engine.ring, &call->job))
 		call_finish(loop, call, -ECANCELED);
 }
 
@@ -43,7 +49,7 @@ static int call_submit(struct aion_loop *loop, struct aion__call *call, enum aio
 
 	call->future = (struct aion_future){.loop = loop, .kind = future_kind, .fd = -1};
 	call->job = (struct aion__job){.run = call_run, .done = call_done, .is_slow = kind == AION_OFFLOAD_SLOW};
-	result = aion__workers_submit(&loop->engine.ring, &call->job);
+	result = loop->engine.ring.backend->submit_job(&loop->engine.ring, &call->job);
 	if (result == 0)
 		loop->call_nr++;
 	return result;
