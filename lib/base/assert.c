@@ -7,6 +7,8 @@
 
 #define LINE_SIZE 512 /* bytes of one diagnostic line */
 
+__thread void (*aion__bug_note)(void);
+
 static void diag_to_stderr(const char *line, void *unused)
 {
 	(void)unused;
@@ -50,5 +52,7 @@ void aion__bug(const char *function, const char *file, int line, const char *for
 	va_end(args);
 	snprintf(full, sizeof(full), "BUG: %s (%s, %s:%d)", text, function, file, line);
 	diag_to_stderr(full, NULL);
+	if (aion__bug_note)
+		aion__bug_note();
 	abort();
 }

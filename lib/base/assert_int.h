@@ -15,6 +15,9 @@
 _Noreturn void aion__bug(const char *function, const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 4, 5), cold));
 
+/* Something more to say on this thread before an abort, NULL if nothing: how to come here again. */
+extern __thread void (*aion__bug_note)(void);
+
 /* Sends one formatted line to the diagnostic hook. */
 void aion__diag(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
 

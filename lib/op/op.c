@@ -24,6 +24,7 @@
 struct aion__op_job {
 	struct aion__job job;
 	struct io_uring_sqe sqe;
+	struct aion__ring *ring;
 	struct aion_op *op;
 	struct aion__op_job *free_next;
 };
@@ -135,7 +136,9 @@ void aion__op_complete(struct aion__engine *engine, struct aion_op *op, int32_t 
 
 static int64_t job_run(struct aion__job *job)
 {
-	return aion__exec_blocking(&aion__container_of(job, struct aion__op_job, job)->sqe);
+	const struct aion__op_job *op_job = aion__container_of(job, struct aion__op_job, job);
+
+	return op_job->ring->backend->exec(op_job->ring, &op_job->sqe);
 }
 
 static void op_job_put(struct aion__engine *engine, struct aion__op_job *op_job)
@@ -206,6 +209,7 @@ struct io_uring_sqe *aion__op_prepare_slow(struct aion_op *op, unsigned opcode, 
 	if (!op_job)
 		return op_refuse(op, -ENOMEM);
 	op_job->op = op;
+	op_job->ring = &engine->ring;
 	op_job->job.run = job_run;
 	op_job->job.done = job_done;
 	aion__op_reset(engine, op, fd, flags | AION__OP_JOB);

@@ -58,6 +58,12 @@ static int64_t kernel_call(struct aion__ring *ring, const struct io_uring_sqe *s
 	return aion__exec_try(sqe);
 }
 
+static int64_t kernel_exec(struct aion__ring *ring, const struct io_uring_sqe *sqe)
+{
+	(void)ring;
+	return aion__exec_blocking(sqe);
+}
+
 const struct aion__backend aion__kernel_backend = {
 	.enter = kernel_enter,
 	.register_ = kernel_register,
@@ -70,4 +76,5 @@ const struct aion__backend aion__kernel_backend = {
 	.submit_job = aion__workers_submit,
 	.withdraw_job = aion__workers_withdraw,
 	.reap_jobs = aion__workers_reap,
+	.exec = kernel_exec,
 };

@@ -47,6 +47,8 @@ struct aion__backend {
 	int (*submit_job)(struct aion__ring *ring, struct aion__job *job);
 	bool (*withdraw_job)(struct aion__ring *ring, struct aion__job *job);
 	unsigned (*reap_jobs)(struct aion__ring *ring);
+	/* Execute one entry, blocking if it must: from a job, for opcodes that the ring lacks. */
+	int64_t (*exec)(struct aion__ring *ring, const struct io_uring_sqe *sqe);
 };
 
 /* What a backend works on; the kernel's needs nothing. A simulated one begins with this. */
