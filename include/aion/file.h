@@ -155,23 +155,23 @@ AION_API AION_SUSPENDS int64_t aion_pwritev2(int fd, const struct iovec *iov, in
 AION_API void aion_op_pwritev2(struct aion_op *op, int fd, const struct iovec *iov, int iov_nr, int64_t off, int flags);
 
 /**
- * aion_read_exact, aion_pread_exact - read until the buffer is full.
+ * aion_read_exact, aion_pread_exact - read until the buffer is full; a read that a signal ended (-EINTR) is repeated.
  * @ret_done: the bytes that are in the buffer, set in every case; may be NULL.
  *
  * Other parameters as aion_read() and aion_pread(). Result: 0.
- * Errors: those of aion_read() and aion_pread(), and -ENODATA (the file ended first).
+ * Errors: those of aion_read() and aion_pread() but -EINTR, and -ENODATA (the file ended first).
  * Suspends: yes. Thread: loop. Source: as aion_read().
  */
 AION_API AION_SUSPENDS int64_t aion_read_exact(int fd, void *buf, size_t size, size_t *ret_done);
 AION_API AION_SUSPENDS int64_t aion_pread_exact(int fd, void *buf, size_t size, int64_t off, size_t *ret_done);
 
 /**
- * aion_write_all, aion_pwrite_all, aion_writev_all - write until everything is written.
+ * aion_write_all, aion_pwrite_all, aion_writev_all - write until everything is written; -EINTR is no end.
  * @iov: neither it nor what it points to is changed; iov_nr may exceed the kernel's limit of 1024.
  * @ret_done: the bytes that were written, set in every case; may be NULL.
  *
  * Other parameters as aion_write(), aion_pwrite(), aion_writev(). Result: 0.
- * Errors: those of aion_write(), aion_pwrite(), aion_writev(), and -EIO (also: the kernel took nothing).
+ * Errors: those of aion_write(), aion_pwrite(), aion_writev() but -EINTR, and -EIO (also: the kernel took nothing).
  * Suspends: yes. Thread: loop. Source: as aion_write().
  */
 AION_API AION_SUSPENDS int64_t aion_write_all(int fd, const void *buf, size_t size, size_t *ret_done);

@@ -151,7 +151,7 @@ int64_t aion_preadv(int fd, const struct iovec *iov, int iov_nr, int64_t off)
 	return result < 0 ? result : -EINVAL;
 }
 
-/* ---- until the buffer is full */
+/* ---- until the buffer is full, whatever signals come; a cancellation is not one of them */
 
 int64_t aion_read_exact(int fd, void *buf, size_t size, size_t *ret_done)
 {
@@ -160,6 +160,8 @@ int64_t aion_read_exact(int fd, void *buf, size_t size, size_t *ret_done)
 
 	while (done < size) {
 		result = aion_read(fd, (char *)buf + done, size - done);
+		if (result == -EINTR)
+			continue;
 		if (result <= 0)
 			break;
 		done += (size_t)result;
@@ -178,6 +180,8 @@ int64_t aion_pread_exact(int fd, void *buf, size_t size, int64_t off, size_t *re
 
 	while (done < size) {
 		result = aion_pread(fd, (char *)buf + done, size - done, off + (int64_t)done);
+		if (result == -EINTR)
+			continue;
 		if (result <= 0)
 			break;
 		done += (size_t)result;

@@ -89,6 +89,8 @@ int64_t aion_pwritev2(int fd, const struct iovec *iov, int iov_nr, int64_t off, 
 	return result > 0 && off == -1 ? write_end(fd, result, iov_size(iov, iov_nr)) : result;
 }
 
+/* ---- until all is written, whatever signals come; a cancellation is not one of them */
+
 static void set_done(size_t *ret_done, size_t done)
 {
 	if (ret_done)
@@ -102,6 +104,8 @@ int64_t aion_write_all(int fd, const void *buf, size_t size, size_t *ret_done)
 
 	while (done < size) {
 		result = aion_write(fd, (const char *)buf + done, size - done);
+		if (result == -EINTR)
+			continue;
 		if (result <= 0)
 			break;
 		done += (size_t)result;
@@ -119,6 +123,8 @@ int64_t aion_pwrite_all(int fd, const void *buf, size_t size, int64_t off, size_
 
 	while (done < size) {
 		result = aion_pwrite(fd, (const char *)buf + done, size - done, off + (int64_t)done);
+		if (result == -EINTR)
+			continue;
 		if (result <= 0)
 			break;
 		done += (size_t)result;
@@ -150,12 +156,12 @@ int64_t aion_writev_all(int fd, const struct iovec *iov, int iov_nr, size_t *ret
 	if (result == 0 && iov_nr < 0)
 		result = -EINVAL;
 	iov_skip(&iov, &iov_nr, 0);
-	while (result >= 0 && iov_nr > 0) {
+	while ((result >= 0 || result == -EINTR) && iov_nr > 0) {
 		result = aion_writev(fd, iov, iov_nr < IOV_MAX_NR ? iov_nr : IOV_MAX_NR);
 		if (result == 0)
 			result = -EIO;
 		if (result < 0)
-			break;
+			continue;
 		done += (size_t)result;
 		part = iov_skip(&iov, &iov_nr, (size_t)result);
 		if (part) {

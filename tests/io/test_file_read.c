@@ -402,4 +402,49 @@ TASK_TEST(file_read, again_on_a_blocking_descriptor_is_tried_again)
 	assert_result(aion_read(fd, buf, SIZE), 0);
 	cr_assert_eq(aion__fault_passed(AION__FAULT_CQE_RESULT), 4);
 }
+
+/* What an interrupted read had taken from the position is gone, in this case alone: the fault hides a read that was good. */
+TASK_TEST(file_read, exact_reads_outlast_signals)
+{
+	TEST_DIR_IN("/dev/shm"); /* where a positioned read takes the ring, too */
+	int fd = test_file_make("f", SIZE);
+	char buf[SIZE];
+	size_t done = 7;
+
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 3, -EINTR);
+	assert_result(aion_pread_exact(fd, buf, 9000, 1000, &done), 0);
+	cr_assert_eq(done, 9000);
+	cr_assert(test_is_filled(buf, 9000, 1000));
+	cr_assert_eq(aion__fault_passed(AION__FAULT_CQE_RESULT), 4);
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 2, -EINTR);
+	assert_result(aion_read_exact(fd, buf, 1000, &done), 0);
+	cr_assert_eq(done, 1000);
+	cr_assert(test_is_filled(buf, 1000, 2000));
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 1, 1, -EINTR);
+	assert_result(aion_pread_exact(fd, buf, 9000, 2000, &done), -ENODATA);
+	cr_assert_eq(done, 8000, "the bytes before it count");
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 1, -EINTR);
+	assert_result(aion_read(fd, buf, 1000), -EINTR);
+}
+
+/* Neither a read that waits nor one that a signal ends again and again goes on in a scope whose time is up. */
+TASK_TEST(file_read, cancellation_ends_interrupted_exact_reads)
+{
+	int zero = open("/dev/zero", O_RDONLY);
+	struct aion_scope scope;
+	char buf[10];
+	size_t done;
+	int fds[2];
+
+	test_pipe(fds);
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, UINT32_MAX, -EINTR);
+	for (int i = 0; i < 2; i++) {
+		done = 7;
+		aion_scope_enter(&scope, aion_after(5 * AION_MILLISECOND));
+		assert_result(aion_read_exact(i ? zero : fds[0], buf, sizeof(buf), &done), -ECANCELED);
+		cr_assert_eq(done, 0);
+		assert_result(aion_scope_leave(&scope), -ETIME);
+	}
+	aion__fault_reset();
+}
 #endif

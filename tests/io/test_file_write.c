@@ -304,4 +304,66 @@ TASK_TEST(file_write, errors_of_the_device_are_passed_on)
 	assert_result(aion_write_all(fd, buf, 100, &done), -EDQUOT);
 	cr_assert_eq(done, 0);
 }
+
+/* The fault hides a write that was good, so what is written at the position is there once more for each signal. */
+TASK_TEST(file_write, writes_of_everything_outlast_signals)
+{
+	TEST_DIR();
+	const struct rlimit limit = {6000, RLIM_INFINITY};
+	int fd = test_file_make("f", 0), fd_v = test_file_make("v", 0);
+	char buf[SIZE];
+	const struct iovec iov[] = {{buf, 3000}, {buf + 3000, 4000}, {buf + 7000, 3000}};
+	size_t done = 7;
+
+	test_fill(buf, SIZE, 0);
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 3, -EINTR);
+	assert_result(aion_pwrite_all(fd, buf, SIZE, 0, &done), 0);
+	cr_assert_eq(done, SIZE);
+	cr_assert_eq(aion__fault_passed(AION__FAULT_CQE_RESULT), 4);
+	assert_content(fd, SIZE);
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 2, -EINTR);
+	assert_result(aion_write_all(fd, buf, SIZE, &done), 0);
+	cr_assert_eq(done, SIZE);
+	cr_assert_eq(lseek(fd, 0, SEEK_CUR), 3 * SIZE);
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 2, -EINTR);
+	assert_result(aion_writev_all(fd_v, iov, 3, &done), 0);
+	cr_assert_eq(done, SIZE);
+	cr_assert_eq(lseek(fd_v, 0, SEEK_CUR), 3 * SIZE);
+	/* A signal after a part. */
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 1, 1, -EINTR);
+	assert_result(aion_pwrite_all(fd, buf, SIZE, 0, &done), -EFBIG);
+	cr_assert_eq(done, 6000);
+	cr_assert_eq(aion__fault_passed(AION__FAULT_CQE_RESULT), 3);
+	cr_assert_eq(lseek(fd_v, 0, SEEK_SET), 0);
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 1, 2, -EINTR);
+	assert_result(aion_writev_all(fd_v, iov, 3, &done), -EFBIG);
+	cr_assert_eq(done, 6000);
+	cr_assert_eq(aion__fault_passed(AION__FAULT_CQE_RESULT), 4);
+}
+
+/* A pipe that is full, and one that a signal keeps from being written to for ever. */
+TASK_TEST(file_write, cancellation_ends_interrupted_writes_of_everything)
+{
+	const size_t size = 1 << 20;
+	char *buf = calloc(1, size);
+	const struct iovec iov = {buf, size};
+	struct aion_scope scope;
+	size_t done;
+	int fds[2];
+
+	test_pipe(fds);
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, UINT32_MAX, -EINTR);
+	for (int i = 0; i < 2; i++) {
+		done = 7;
+		aion_scope_enter(&scope, aion_after(5 * AION_MILLISECOND));
+		assert_result(i ? aion_writev_all(fds[1], &iov, 1, &done) : aion_write_all(fds[1], buf, size, &done),
+			      -ECANCELED);
+		cr_assert_eq(done, 0);
+		assert_result(aion_scope_leave(&scope), -ETIME);
+	}
+	aion__fault_reset();
+	free(buf);
+}
 #endif

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "aio_cat.h"
@@ -44,25 +43,13 @@ int writer_account(struct writer *writer, int64_t result)
 	return writer->error;
 }
 
-/* Who is stopped by his terminal and goes on later finds his write interrupted. */
 static AION_SUSPENDS int writer_send(struct writer *writer, const struct iovec *bufs, int buf_nr)
 {
-	struct iovec rest[WRITER_BUF_NR];
 	size_t done;
-	int64_t result;
-	int i = 0;
+	int64_t result = aion_writev_all(STDOUT_FILENO, bufs, buf_nr, &done);
 
-	memcpy(rest, bufs, (size_t)buf_nr * sizeof(*bufs));
-	for (;;) {
-		result = aion_writev_all(STDOUT_FILENO, rest + i, buf_nr - i, &done);
-		writer_account(writer, (int64_t)done);
-		if (result != -EINTR)
-			return writer_account(writer, result);
-		for (; done >= rest[i].iov_len; i++)
-			done -= rest[i].iov_len;
-		rest[i].iov_base = (char *)rest[i].iov_base + done;
-		rest[i].iov_len -= done;
-	}
+	writer_account(writer, (int64_t)done);
+	return writer_account(writer, result);
 }
 
 AION_SUSPENDS int writer_flush(struct writer *writer)
