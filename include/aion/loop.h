@@ -103,7 +103,7 @@ AION_API struct aion_group *aion_loop_group(struct aion_loop *loop);
  * aion_loop_turn - one turn without blocking: fire timers, reap, run what is ready, submit.
  *
  * Result: 1 if there is something to do for another turn now (tasks ready, completions, posts), else 0.
- * Errors: -EBUSY (inside a task); -EXDEV (the loop's thread is another); -ECHILD.
+ * Errors: -EBUSY (inside a task); -EXDEV (the loop's thread is another); -ECHILD; -ENOMEM (the first time).
  * Suspends: no. Thread: the loop's. Source: io_uring_enter(2).
  */
 AION_API int aion_loop_turn(struct aion_loop *loop);

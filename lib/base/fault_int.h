@@ -13,6 +13,7 @@ enum aion__fault {
 	AION__FAULT_GUARD_PROTECT,  /* mprotect of a guard says ENOMEM: the limit of mappings */
 	AION__FAULT_RING_SETUP,     /* io_uring_setup fails with the value */
 	AION__FAULT_RING_ENTER,     /* io_uring_enter fails with the value */
+	AION__FAULT_RING_REGISTER,  /* io_uring_register fails with the value */
 	AION__FAULT_CQE_RESULT,     /* a completion carries the value instead of its result */
 	AION__FAULT_THREAD_CREATE,  /* pthread_create fails with the value */
 	AION__FAULT_EVENTFD,        /* eventfd fails with the value */

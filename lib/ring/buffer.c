@@ -36,7 +36,7 @@ static int ring_register(struct aion__ring *ring, unsigned opcode, const void *a
 {
 	if (!aion__ring_is_alive(ring))
 		return -ECHILD;
-	return ring->backend->register_(ring, opcode, arg, nr);
+	return aion__ring_register(ring, opcode, arg, nr);
 }
 
 /* ---- file table */

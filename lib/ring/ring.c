@@ -24,7 +24,7 @@ static int ring_probe(struct aion__ring *ring, const char *as_linux)
 	int result;
 
 	memset(&u, 0, sizeof(u));
-	result = ring->backend->register_(ring, IORING_REGISTER_PROBE, &u.probe, 256);
+	result = aion__ring_register(ring, IORING_REGISTER_PROBE, &u.probe, 256);
 	if (result < 0)
 		return result;
 	for (unsigned i = 0; i < u.probe.ops_len; i++)

@@ -192,6 +192,14 @@ static inline int aion__ring_enter(struct aion__ring *ring, unsigned wait_nr, in
 	return 0;
 }
 
+/* io_uring_register(2): >= 0 or -errno. */
+static inline int aion__ring_register(struct aion__ring *ring, unsigned opcode, const void *arg, unsigned nr)
+{
+	int fault = aion__fault_hit(AION__FAULT_RING_REGISTER);
+
+	return fault ? fault : ring->backend->register_(ring, opcode, arg, nr);
+}
+
 /* From any thread: the loop's wait returns, the loop sees AION__UD_WAKE. */
 static inline void aion__ring_wake(struct aion__ring *ring)
 {

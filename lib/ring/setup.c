@@ -111,12 +111,12 @@ int aion__kernel_setup(struct aion__ring *ring, const struct aion__ring_options 
 int aion__kernel_bind(struct aion__ring *ring)
 {
 	unsigned worker_max[2] = {ring->kernel_worker_max, ring->kernel_worker_max};
-	int result = ring->backend->register_(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	int result = aion__ring_register(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 
 	if (result < 0)
 		return result;
 	/* Both are improvements that a kernel may refuse. */
-	ring->backend->register_(ring, IORING_REGISTER_IOWQ_MAX_WORKERS, worker_max, 2);
+	aion__ring_register(ring, IORING_REGISTER_IOWQ_MAX_WORKERS, worker_max, 2);
 	if (io_uring_register_ring_fd(&ring->uring) == 1) {
 		ring->enter_fd = ring->uring.enter_ring_fd;
 		ring->enter_flags = IORING_ENTER_REGISTERED_RING;

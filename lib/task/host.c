@@ -387,7 +387,7 @@ static int host_fd_open(struct aion_loop *loop)
 
 	if (fd < 0)
 		return -errno;
-	result = ring->backend->register_(ring, IORING_REGISTER_EVENTFD, &fd, 1);
+	result = aion__ring_register(ring, IORING_REGISTER_EVENTFD, &fd, 1);
 	if (result < 0) {
 		close(fd);
 		return result;

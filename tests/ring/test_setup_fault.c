@@ -5,9 +5,9 @@
 #ifdef AION_FAULTS
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <signal.h>
 
 #include "test_ring.h"
+#include "test_task.h"
 
 static char text[256];
 
@@ -101,6 +101,30 @@ Test(setup_fault, a_failing_eventfd_undoes_the_setup)
 	works(&ring);
 }
 
+Test(setup_fault, a_refused_probe_undoes_the_setup)
+{
+	struct aion__ring ring;
+
+	cr_assert_eq(open_with(&ring, AION__FAULT_RING_REGISTER, 0, 1, -EINVAL), -EINVAL);
+	cr_assert_not_null(strstr(text, "IORING_REGISTER_PROBE"), "%s", text);
+	cr_assert_null((void *)ring.fork_page);
+	cr_assert_eq(test_ring_try_open(&ring, 1, NULL, text, sizeof(text)), 0);
+	works(&ring);
+}
+
+/* Limits of the kernel's workers are an improvement, no need. */
+Test(setup_fault, only_a_refusal_to_enable_the_ring_keeps_it_from_its_thread)
+{
+	struct aion__ring ring;
+
+	cr_assert_eq(open_with(&ring, AION__FAULT_RING_REGISTER, 1, 1, -ENOMEM), 0);
+	cr_assert_eq(aion__ring_bind(&ring), -ENOMEM);
+	works(&ring);
+	cr_assert_eq(open_with(&ring, AION__FAULT_RING_REGISTER, 2, 1, -EPERM), 0);
+	works(&ring);
+	cr_assert_eq(aion__fault_passed(AION__FAULT_RING_REGISTER), 3);
+}
+
 Test(setup_fault, enter_passes_on_what_reaping_can_cure)
 {
 	struct aion__ring ring;
@@ -118,13 +142,36 @@ Test(setup_fault, enter_passes_on_what_reaping_can_cure)
 	aion__ring_fini(&ring);
 }
 
-Test(setup_fault, a_lost_completion_is_fatal, .signal = SIGABRT)
+static void enter_with(int error)
 {
 	struct aion__ring ring;
 
 	test_ring_open(&ring, 1);
-	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 1, -EBADR);
+	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 1, error);
 	aion__ring_enter(&ring, 0, AION_NEVER);
+}
+
+static void lose_a_completion(void)
+{
+	enter_with(-EBADR);
+}
+
+static void close_the_ring_s_descriptor(void)
+{
+	enter_with(-EBADF);
+}
+
+static void use_another_thread_s_ring(void)
+{
+	enter_with(-EEXIST);
+}
+
+/* Whoever waited would wait for ever, and his buffer would never be his again. */
+Test(setup_fault, an_enter_that_cannot_be_cured_ends_the_process)
+{
+	test_aborts(lose_a_completion, "the kernel lost a completion (io_uring_enter: EBADR) (aion__ring_enter_again, ");
+	test_aborts(close_the_ring_s_descriptor, "io_uring_enter: Bad file descriptor (");
+	test_aborts(use_another_thread_s_ring, "io_uring_enter: File exists (");
 }
 #else
 typedef int setup_fault_is_compiled_out;

@@ -10,6 +10,8 @@
 
 #include "test_task.h"
 
+#include "fault_int.h"
+
 struct host {
 	struct aion_loop *loop;
 	int epoll_fd;
@@ -18,18 +20,22 @@ struct host {
 	int idle_nr;   /* by its timeout */
 };
 
-static void host_open(struct host *host)
+static void host_listen(struct host *host)
 {
 	struct epoll_event event = {.events = EPOLLIN};
-	int fd;
+	int fd = aion_loop_fd(host->loop);
 
-	*host = (struct host){0};
-	cr_assert_eq(aion_loop_create(NULL, &host->loop), 0);
-	fd = aion_loop_fd(host->loop);
 	cr_assert_geq(fd, 0);
 	cr_assert_eq(aion_loop_fd(host->loop), fd, "always the same");
 	host->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	cr_assert_eq(epoll_ctl(host->epoll_fd, EPOLL_CTL_ADD, fd, &event), 0);
+}
+
+static void host_open(struct host *host)
+{
+	*host = (struct host){0};
+	cr_assert_eq(aion_loop_create(NULL, &host->loop), 0);
+	host_listen(host);
 }
 
 static void host_close(struct host *host)
@@ -307,3 +313,57 @@ Test(loop_host, a_hosted_loop_can_also_be_run)
 	cr_assert_eq(aion_loop_run(host.loop, test_return, test_number(2)), 2);
 	host_close(&host);
 }
+
+#ifdef AION_FAULTS
+/* The lowest number that is free: it stays the same where nothing is left open. */
+static int lowest_free_fd(void)
+{
+	int fd = dup(STDIN_FILENO);
+
+	cr_assert_geq(fd, 0);
+	close(fd);
+	return fd;
+}
+
+static void refuse_the_descriptor(struct aion_loop *loop, int error)
+{
+	int free_fd = lowest_free_fd();
+
+	aion__fault_arm(AION__FAULT_RING_REGISTER, 0, 1, error);
+	cr_assert_eq(aion_loop_fd(loop), error);
+	cr_assert_eq(aion__fault_passed(AION__FAULT_RING_REGISTER), 1);
+	cr_assert_eq(lowest_free_fd(), free_fd, "the descriptor is closed");
+}
+
+Test(loop_host, a_loop_whose_descriptor_is_refused_goes_on_and_may_ask_again)
+{
+	struct host host = {0};
+	bool done = false;
+
+	cr_assert_eq(aion_loop_create(NULL, &host.loop), 0);
+	cr_assert_eq(aion_loop_run(host.loop, test_return, test_number(1)), 1, "has taken the thread");
+	refuse_the_descriptor(host.loop, -EBUSY);
+	refuse_the_descriptor(host.loop, -ENOMEM);
+	cr_assert_eq(aion_loop_run(host.loop, test_sleep_1ms, NULL), 0);
+	cr_assert_eq(aion_loop_turn(host.loop), 0);
+	host_listen(&host);
+	aion_spawn(aion_loop_group(host.loop), offload_in_host, &done);
+	while (!done)
+		host_round(&host, 10000);
+	host_close(&host);
+}
+
+/* The first use by a thread enables the ring. */
+Test(loop_host, a_loop_that_cannot_take_its_thread_may_try_again)
+{
+	struct aion_loop *loop;
+
+	cr_assert_eq(aion_loop_create(NULL, &loop), 0);
+	aion__fault_arm(AION__FAULT_RING_REGISTER, 0, 3, -ENOMEM);
+	cr_assert_eq(aion_loop_fd(loop), -ENOMEM);
+	cr_assert_eq(aion_loop_turn(loop), -ENOMEM);
+	cr_assert_eq(aion_loop_run(loop, test_return, test_number(1)), -ENOMEM);
+	cr_assert_eq(aion_loop_run(loop, test_return, test_number(1)), 1);
+	aion_loop_destroy(loop);
+}
+#endif
