@@ -70,7 +70,8 @@ AION_API const char *aion_version(void);
 typedef void aion_diag_fn(const char *line, void *arg);
 
 /**
- * aion_diag_set - choose where diagnostics go (a task that ignores cancellation, a loop that could not be made).
+ * aion_diag_set - choose where diagnostics go (a task that ignores cancellation, a loop that could not be made, a
+ *   kernel that takes no operations for want of memory).
  * @fn: called with each line, from whichever thread has something to say; NULL silences.
  * @arg: handed to fn.
  *

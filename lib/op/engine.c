@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "alloc_int.h"
 #include "fault_int.h"
@@ -9,7 +10,10 @@
 
 __thread struct aion__engine *aion__engine;
 
-#define READY_NR_MIN 64 /* places of the ready queue at first */
+#define READY_NR_MIN 64     /* places of the ready queue at first */
+#define REFUSED_NR_MAX 256  /* enters refused in a row before there are pauses between them */
+#define PAUSE_MIN_NS 62500L /* ns: the first; each is twice the one before it ... */
+#define PAUSE_DOUBLING_NR 6 /* ... so often: up to 4 ms */
 
 int aion__ready_reserve(struct aion__ready *ready, size_t nr)
 {
@@ -147,21 +151,39 @@ unsigned aion__engine_reap(struct aion__engine *engine)
 	return plain_nr + slow_nr;
 }
 
-/* Refused for a full completion queue or for want of memory: what has completed makes room. */
-static __attribute__((noinline)) void engine_enter_again(struct aion__engine *engine, unsigned wait_nr,
-							 int64_t deadline_ns)
+/*
+ * An enter was refused, for a full completion queue or for want of memory, and what had completed has been reaped. That
+ * cures it, as a rule. Where nothing moves the kernel needs time, and asking without pause keeps it from getting any.
+ */
+static __attribute__((noinline)) void engine_refused(struct aion__engine *engine, int error)
 {
-	do {
-		if (aion__engine_reap(engine))
-			wait_nr = 0;
-	} while (aion__ring_enter(&engine->ring, wait_nr, deadline_ns) < 0);
+	const struct aion__ring_stats *stats = &engine->ring.stats;
+	uint64_t count = stats->enter_nr + stats->submit_nr + stats->complete_nr;
+	struct timespec pause = {0};
+	unsigned pause_nr;
+
+	/* In a row: nothing but this enter since the last refusal. */
+	if (count != engine->refused_count + 1)
+		engine->refused_nr = 0;
+	engine->refused_count = count;
+	if (++engine->refused_nr < REFUSED_NR_MAX)
+		return;
+	pause_nr = engine->refused_nr - REFUSED_NR_MAX;
+	if (pause_nr == 0)
+		aion__diag("io_uring_enter: %s, %u times in a row; the loop goes on trying, with pauses",
+			   error == -EBUSY ? "EBUSY (the completion queue is full)" : "EAGAIN (the kernel lacks memory)",
+			   REFUSED_NR_MAX);
+	pause.tv_nsec = PAUSE_MIN_NS << (pause_nr < PAUSE_DOUBLING_NR ? pause_nr : PAUSE_DOUBLING_NR);
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 
 void aion__engine_enter(struct aion__engine *engine, unsigned wait_nr, int64_t deadline_ns)
 {
-	if (aion__unlikely(aion__ring_enter(&engine->ring, wait_nr, deadline_ns) < 0))
-		engine_enter_again(engine, wait_nr, deadline_ns);
+	int result = aion__ring_enter(&engine->ring, wait_nr, deadline_ns);
+
 	aion__engine_reap(engine);
+	if (aion__unlikely(result < 0))
+		engine_refused(engine, result);
 }
 
 /*
@@ -177,6 +199,8 @@ void aion__engine_make_room(struct aion__engine *engine)
 		result = aion__ring_enter(&engine->ring, 0, AION_NEVER);
 		if (result == -EBUSY || (result < 0 && engine->room_depth == 1))
 			aion__engine_reap(engine);
+		if (result < 0)
+			engine_refused(engine, result);
 	} while (aion__ring_is_full(&engine->ring));
 	engine->room_depth--;
 }

@@ -50,6 +50,8 @@ struct aion__engine {
 	bool wake_is_armed; /* the ring's wake is being read */
 	bool is_ending;     /* it is not read again */
 	unsigned room_depth; /* calls of aion__engine_make_room() inside each other */
+	unsigned refused_nr;    /* enters in a row that the kernel refused while nothing moved */
+	uint64_t refused_count; /* the ring's counts, summed, at the last of them */
 	struct aion__op_job *job_free; /* spare jobs for operations that worker threads execute */
 };
 
@@ -75,7 +77,8 @@ int aion__engine_bind(struct aion__engine *engine);
 
 /* Take every completion that is there: finish operations, queue their waiters. Returns how many. */
 unsigned aion__engine_reap(struct aion__engine *engine);
-/* Hand over what is queued and wait for wait_nr completions until deadline_ns, then reap. */
+/* Hand over what is queued and wait for wait_nr completions until deadline_ns, then reap. The kernel may refuse: who wants
+ * an effect looks for it, and calls again, with the deadline of then. */
 void aion__engine_enter(struct aion__engine *engine, unsigned wait_nr, int64_t deadline_ns);
 /* Ask the kernel to end all that is in flight, whoever started it. */
 void aion__engine_cancel_all(struct aion__engine *engine);

@@ -2,6 +2,7 @@
 /* The life of operations: started, awaited, started again, reaped, closed under, tried again. */
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -341,6 +342,78 @@ TEST_IN_TASK(op_life, a_refused_enter_is_tried_again)
 	return 0;
 }
 
+struct diag_lines {
+	int nr;
+	char last[512];
+};
+
+static void remember_line(const char *line, void *arg)
+{
+	struct diag_lines *lines = arg;
+
+	lines->nr++;
+	snprintf(lines->last, sizeof(lines->last), "%s", line);
+}
+
+/* Nothing moves for long: said once, and again only after something has moved. */
+TEST_IN_TASK(op_life, an_enter_refused_for_long_is_reported_and_recovers)
+{
+	static const int errors[] = {-EAGAIN, -EBUSY};
+	struct diag_lines lines = {0};
+
+	aion_diag_set(remember_line, &lines);
+	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 200, -EAGAIN);
+	cr_assert_eq(aion_nop(), 0);
+	cr_assert_eq(lines.nr, 0, "%s", lines.last);
+	for (int e = 0; e < 2; e++) {
+		aion__fault_arm(AION__FAULT_RING_ENTER, 0, 300, errors[e]);
+		cr_assert_eq(aion_nop(), 0);
+		cr_assert_eq(aion__fault_passed(AION__FAULT_RING_ENTER), 301);
+		cr_assert_eq(lines.nr, e + 1, "%s", lines.last);
+		cr_assert_not_null(strstr(lines.last, "io_uring_enter"), "%s", lines.last);
+		cr_assert_not_null(strstr(lines.last, e ? "EBUSY" : "EAGAIN"), "%s", lines.last);
+	}
+	aion_diag_set(NULL, NULL);
+	return 0;
+}
+
+/* The same for one who needs an entry of a full queue and cannot let others run. */
+TEST_IN_TASK(op_life, a_full_queue_that_is_refused_for_long_is_reported_and_recovers)
+{
+	enum { NR = 1100 }; /* more than the queue has */
+	struct aion_op *ops = calloc(NR, sizeof(*ops));
+	struct diag_lines lines = {0};
+
+	cr_assert_not_null(ops);
+	aion_diag_set(remember_line, &lines);
+	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 300, -EAGAIN);
+	for (int i = 0; i < NR; i++)
+		aion_op_nop(&ops[i]);
+	cr_assert_geq(aion__fault_passed(AION__FAULT_RING_ENTER), 301);
+	for (int i = 0; i < NR; i++)
+		cr_assert_eq(aion_await(&ops[i].future), 0);
+	cr_assert_eq(lines.nr, 1, "%s", lines.last);
+	cr_assert_not_null(strstr(lines.last, "EAGAIN"), "%s", lines.last);
+	aion_diag_set(NULL, NULL);
+	free(ops);
+	return 0;
+}
+
+/* Timers and tasks do not wait for the kernel's memory. */
+TEST_IN_TASK(op_life, timers_fire_while_every_enter_is_refused)
+{
+	struct aion_op op = {0};
+
+	aion_diag_set(NULL, NULL);
+	aion_op_nop(&op);
+	aion__fault_arm(AION__FAULT_RING_ENTER, 0, UINT32_MAX, -EAGAIN);
+	cr_assert_eq(aion_sleep(5 * AION_MILLISECOND), 0);
+	cr_assert(aion_op_is_in_flight(&op));
+	aion__fault_reset();
+	cr_assert_eq(aion_await(&op.future), 0);
+	return 0;
+}
+
 static int64_t read_by_ring_and_retry(void *unused)
 {
 	enum { NR = 2000 };
@@ -348,14 +421,15 @@ static int64_t read_by_ring_and_retry(void *unused)
 	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	char byte;
 
+	aion_diag_set(NULL, NULL);
 	cr_assert(ops && fd >= 0);
 	for (int i = 0; i < NR; i++)
 		aion_op_pread(&ops[i], fd, &byte, 1, 0);
 	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, NR, -EAGAIN);
-	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 5000, -EAGAIN);
+	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 400, -EAGAIN);
 	for (int i = 0; i < NR; i++)
 		cr_assert_eq(aion_await(&ops[i].future), 1);
-	cr_assert_gt(aion__fault_passed(AION__FAULT_RING_ENTER), 5000);
+	cr_assert_gt(aion__fault_passed(AION__FAULT_RING_ENTER), 400);
 	aion__fault_reset();
 	close(fd);
 	free(ops);
