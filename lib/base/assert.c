@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "assert_int.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ void aion_diag_set(aion_diag_fn *fn, void *arg)
 void aion__diag(const char *format, ...)
 {
 	char line[LINE_SIZE];
+	int saved_errno = errno;
 	va_list args;
 
 	if (!diag_fn)
@@ -39,6 +41,7 @@ void aion__diag(const char *format, ...)
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
 	diag_fn(line, diag_arg);
+	errno = saved_errno;
 }
 
 void aion__bug(const char *function, const char *file, int line, const char *format, ...)

@@ -21,6 +21,7 @@ int64_t aion_close(int fd)
 
 void aion_fd_closep(int *fd)
 {
+	int saved = errno;
 	int64_t result;
 
 	if (*fd < 0)
@@ -29,6 +30,7 @@ void aion_fd_closep(int *fd)
 	if (result == -EBUSY || result == -ECHILD)
 		close(*fd);
 	*fd = -1;
+	errno = saved;
 }
 
 int64_t aion_fsync(int fd)

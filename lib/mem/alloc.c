@@ -50,9 +50,14 @@ static struct aion_allocator allocator = {
 /* Blocks in use. Any thread may free, so it is atomic; the library allocates rarely, so one counter does. */
 static size_t live_nr;
 
-static void live_add(void)
+/* What an allocator gave. One that has no memory may have said so in errno, too. */
+static void *live_add(void *memory, int saved_errno)
 {
-	__atomic_fetch_add(&live_nr, 1, __ATOMIC_RELAXED);
+	if (memory)
+		__atomic_fetch_add(&live_nr, 1, __ATOMIC_RELAXED);
+	else
+		errno = saved_errno;
+	return memory;
 }
 
 int aion_allocator_set(const struct aion_allocator *wanted)
@@ -69,19 +74,17 @@ int aion_allocator_set(const struct aion_allocator *wanted)
 
 void *aion__alloc(size_t size)
 {
-	void *memory;
+	int saved_errno = errno;
 
 	AION_ASSERT(size > 0);
 	if (aion__fault_hit(AION__FAULT_ALLOC))
 		return NULL;
-	memory = allocator.alloc(size, allocator.arg);
-	if (memory)
-		live_add();
-	return memory;
+	return live_add(allocator.alloc(size, allocator.arg), saved_errno);
 }
 
 void *aion__alloc_zeroed(size_t size)
 {
+	int saved_errno = errno;
 	void *memory;
 
 	AION_ASSERT(size > 0);
@@ -92,20 +95,22 @@ void *aion__alloc_zeroed(size_t size)
 	}
 	if (aion__fault_hit(AION__FAULT_ALLOC))
 		return NULL;
-	memory = BUILTIN(calloc)(1, size);
-	if (memory)
-		live_add();
-	return memory;
+	return live_add(BUILTIN(calloc)(1, size), saved_errno);
 }
 
 void *aion__realloc(void *memory, size_t size)
 {
+	int saved_errno = errno;
+
 	if (!memory)
 		return aion__alloc(size);
 	AION_ASSERT(size > 0);
 	if (aion__fault_hit(AION__FAULT_ALLOC))
 		return NULL;
-	return allocator.realloc(memory, size, allocator.arg);
+	memory = allocator.realloc(memory, size, allocator.arg);
+	if (!memory)
+		errno = saved_errno;
+	return memory;
 }
 
 void aion__free(void *memory)

@@ -5,8 +5,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "syscall_int.h"
 #include "worker_int.h"
 
 #define ENTRY_MIN 8 /* entries below which halving gives up */
@@ -139,9 +141,9 @@ void aion__kernel_teardown(struct aion__ring *ring)
 void aion__kernel_wake(struct aion__ring *ring)
 {
 	const uint64_t one = 1;
-	ssize_t written;
+	long result;
 
 	do {
-		written = write(ring->wake_fd, &one, sizeof(one));
-	} while (written < 0 && errno == EINTR);
+		result = aion__syscall6(SYS_write, ring->wake_fd, (long)&one, sizeof(one), 0, 0, 0);
+	} while (result == -EINTR);
 }

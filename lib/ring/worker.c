@@ -165,6 +165,7 @@ static int thread_create(struct worker_thread *thread)
 {
 	sigset_t all;
 	sigset_t before;
+	int saved_errno = errno;
 	int result = aion__fault_hit(AION__FAULT_THREAD_CREATE);
 
 	if (result)
@@ -173,6 +174,7 @@ static int thread_create(struct worker_thread *thread)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	result = pthread_create(&thread->id, NULL, thread_main, thread);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = saved_errno;
 	return -result;
 }
 

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "alloc_int.h"
 #include "loop_int.h"
+#include "syscall_int.h"
 
 #define ENTRY_NR 1024                     /* submission queue entries */
 #define ENTRY_NR_MAX 32768                /* the kernel's limit */
@@ -106,7 +108,7 @@ static int loop_init(struct aion_loop *loop, const struct aion_loop_options *opt
 	return 0;
 }
 
-int aion_loop_create(const struct aion_loop_options *options, struct aion_loop **ret_loop)
+static int loop_create(const struct aion_loop_options *options, struct aion_loop **ret_loop)
 {
 	static const struct aion_loop_options defaults;
 	struct aion_loop *loop = aion__alloc_zeroed(sizeof(*loop));
@@ -132,6 +134,15 @@ int aion_loop_create(const struct aion_loop_options *options, struct aion_loop *
 	}
 	*ret_loop = loop;
 	return 0;
+}
+
+int aion_loop_create(const struct aion_loop_options *options, struct aion_loop **ret_loop)
+{
+	int saved = errno;
+	int result = loop_create(options, ret_loop);
+
+	errno = saved;
+	return result;
 }
 
 /* For the report of an overflow: is the address below a stack of this loop's? Runs in a signal handler. */
@@ -205,8 +216,10 @@ static int host_enter(struct aion_loop *loop, struct aion__engine **ret_outer)
 	if (loop->is_bound && !pthread_equal(loop->thread, pthread_self()))
 		return -EXDEV;
 	if (!loop->is_bound) {
+		int saved = errno;
 		int result = loop_bind(loop);
 
+		errno = saved;
 		if (result < 0)
 			return result;
 	}
@@ -295,6 +308,7 @@ static void loop_drain(struct aion_loop *loop)
 void aion_loop_destroy(struct aion_loop *loop)
 {
 	struct aion__engine *outer = aion__engine;
+	int saved = errno;
 	bool is_alive;
 
 	if (!loop)
@@ -320,6 +334,7 @@ void aion_loop_destroy(struct aion_loop *loop)
 	aion__task_slabs_free(loop);
 	aion__stack_pool_fini(&loop->stacks);
 	aion__free(loop);
+	errno = saved;
 }
 
 struct aion_loop *aion_loop_current(void)
@@ -382,14 +397,14 @@ int aion_loop_turn(struct aion_loop *loop)
 static int host_fd_open(struct aion_loop *loop)
 {
 	struct aion__ring *ring = &loop->engine.ring;
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = (int)aion__syscall6(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0, 0, 0);
 	int result;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	result = aion__ring_register(ring, IORING_REGISTER_EVENTFD, &fd, 1);
 	if (result < 0) {
-		close(fd);
+		aion__syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
 		return result;
 	}
 	loop->host_fd = fd;
