@@ -59,7 +59,8 @@ AION_API void aion_future_fini(struct aion_future *future);
 
 /**
  * aion_await - wait for one future.
- * @future: any; several tasks may wait for one.
+ * @future: any; several tasks may wait for one. An operation that aion_op_init() made idle aborts the process; one that is
+ *   all zero is awaited like any other pending future.
  *
  * Result: the future's. What is done gives its result at once, also in a cancelled scope. In a cancelled scope an
  * operation in flight is asked to end and still waited for, and its own result returned (bytes win over reasons);
@@ -77,7 +78,7 @@ enum aion_wait_mode {
 
 /**
  * aion_wait - wait for several futures; none is cancelled, whatever happens.
- * @futures: nr pointers; a future may appear more than once.
+ * @futures: nr pointers; a future may appear more than once. Waiting for an idle operation aborts, as in aion_await().
  * @nr: 0 returns 0 at once.
  * @mode: see above.
  *

@@ -35,7 +35,7 @@ struct aion_op {
 };
 
 /**
- * aion_op_init - make an idle operation of uninitialised memory; the same as all zero.
+ * aion_op_init - make an idle operation of uninitialised memory; as all zero, but waiting for it before its start aborts.
  * @op: not in flight.
  *
  * Suspends: no. Thread: any. Source: none.
@@ -43,6 +43,7 @@ struct aion_op {
 static inline void aion_op_init(struct aion_op *op)
 {
 	op->future.waiters = 0;
+	op->future.kind = 1; /* an operation, in lib/op/future_int.h */
 	op->future.state = 0;
 	op->future.flags = 0;
 }

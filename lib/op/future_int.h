@@ -15,7 +15,7 @@
 
 enum aion__future_kind {
 	AION__FUTURE_PLAIN,   /* a cancelled waiter leaves it alone */
-	AION__FUTURE_OP,      /* a cancelled waiter asks the kernel to end it, and waits on */
+	AION__FUTURE_OP = 1,  /* (aion_op_init() knows the number) a cancelled waiter asks the kernel to end it, and waits on */
 	AION__FUTURE_HANDLE,  /* a task's: as plain, but aion_wait_for cancels the task */
 	AION__FUTURE_TIMER,   /* as plain, but the library completes it */
 	AION__FUTURE_HELD,    /* the same: an owned buffer's, a promise's */

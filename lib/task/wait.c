@@ -41,6 +41,8 @@ static int suspend_any(struct aion_loop *loop, struct aion_task *task, struct ai
 			continue;
 		AION_BUG_ON(futures[i]->loop != loop && futures[i]->loop,
 			    "future awaited on another thread than its loop's");
+		AION_BUG_ON(futures[i]->kind == AION__FUTURE_OP && futures[i]->state != AION__OP_IN_FLIGHT,
+			    "idle operation awaited");
 		aion__future_add_waiter(futures[i], &records[i], &task->runnable);
 	}
 	task->is_interruptible = true;

@@ -383,9 +383,60 @@ static int64_t await_idle(void *unused)
 	return aion_await(&op.future);
 }
 
+static int64_t await_never_started(void *unused)
+{
+	struct aion_op op;
+
+	aion_op_init(&op);
+	return aion_await(&op.future);
+}
+
+static int64_t wait_for_idle_one_of(enum aion_wait_mode mode)
+{
+	struct aion_op ops[2];
+	struct aion_future *const futures[] = {&ops[0].future, &ops[1].future};
+
+	aion_op_init(&ops[0]);
+	aion_op_init(&ops[1]);
+	aion_op_nop(&ops[0]);
+	return aion_wait(futures, 2, mode);
+}
+
+static int64_t wait_for_all(void *unused)
+{
+	return wait_for_idle_one_of(AION_WAIT_ALL);
+}
+
+static int64_t wait_for_first(void *unused)
+{
+	return wait_for_idle_one_of(AION_WAIT_FIRST_COMPLETED);
+}
+
+static int64_t wait_for_with_deadline(void *unused)
+{
+	struct aion_op op;
+
+	aion_op_init(&op);
+	return aion_wait_for(&op.future, aion_after(AION_SECOND));
+}
+
+static int64_t gather_idle(void *unused)
+{
+	struct aion_op op;
+	struct aion_future *const future = &op.future;
+
+	aion_op_init(&op);
+	return aion_gather(&future, 1, NULL);
+}
+
 Test(misuse_abort, an_idle_operation_awaited)
 {
 	test_task_aborts(await_idle, "idle operation awaited");
+	test_task_aborts(await_never_started, "idle operation awaited");
+	test_task_aborts(wait_for_all, "idle operation awaited");
+	test_task_aborts(wait_for_first, "idle operation awaited");
+	test_task_aborts(wait_for_with_deadline, "idle operation awaited");
+	test_task_aborts(gather_idle, "idle operation awaited");
 }
 
 static int64_t promise_twice(void *unused)
