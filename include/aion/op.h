@@ -92,6 +92,17 @@ AION_API AION_SUSPENDS void aion_op_reap(struct aion_op *op);
  */
 AION_API AION_SUSPENDS void aion_op_reap_all(struct aion_op *ops, size_t nr);
 
+/**
+ * aion_op_wait - wait until the operation is done, and look at its result. For calls of several operations, where what one
+ *   has moved is the result whatever becomes of the next: no checkpoint, so no deadline counts as delivered by it.
+ * @op: in flight or done; an idle one aborts the process. In a cancelled scope it is asked to end, as by aion_await().
+ *
+ * Result: the operation's.
+ * Errors: the operation's, -ECANCELED among them; -EBUSY (not inside a task); -ECHILD.
+ * Suspends: yes, but never returns early. Thread: loop. Source: as aion_op_cancel().
+ */
+AION_API AION_SUSPENDS int64_t aion_op_wait(struct aion_op *op);
+
 /** aion_op_is_in_flight - started and not done. Suspends: no. Thread: loop. Source: none. */
 AION_API bool aion_op_is_in_flight(const struct aion_op *op);
 

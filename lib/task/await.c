@@ -110,6 +110,25 @@ int64_t aion_await(struct aion_future *future)
 	return future_receive(task, future);
 }
 
+int64_t aion_op_wait(struct aion_op *op)
+{
+	struct aion_future *future = &op->future;
+	struct aion_loop *loop = aion__loop();
+	struct aion_task *task = aion__loop_task(loop);
+
+	if (!task)
+		return aion__future_is_done(future) ? future->result : aion__loop_refuses(loop);
+	AION_BUG_ON(future->loop != loop && future->loop, "future awaited on another thread than its loop's");
+	AION_BUG_ON(future->state == AION__OP_IDLE, "idle operation awaited");
+	if (task->cancelled)
+		aion_op_cancel(op);
+	task->is_interruptible = false;
+	if (!aion__future_is_done(future))
+		future_suspend(loop, task, future);
+	future->flags |= AION__OP_RECEIVED;
+	return future->result;
+}
+
 /* Wait, whatever is cancelled. */
 static void await_end(struct aion_loop *loop, struct aion_task *task, struct aion_future *future)
 {

@@ -46,6 +46,41 @@ TEST_IN_TASK(op_cancel, a_read_that_has_bytes_gives_them)
 	return 0;
 }
 
+/* The same end as that of aion_await(), but the caller decides what it means. */
+TEST_IN_TASK(op_cancel, waiting_for_an_operation_is_no_checkpoint)
+{
+	struct aion_op op = {0};
+	struct aion_scope scope;
+	int pipe_fds[2];
+
+	cr_assert_eq(pipe(pipe_fds), 0);
+	for (int i = 0; i < 2; i++) {
+		aion_scope_enter(&scope, aion_after(AION_MILLISECOND));
+		if (i)
+			cr_assert_eq(aion_sleep(AION_SECOND), -ECANCELED);
+		aion_op_poll(&op, pipe_fds[0], POLLIN);
+		cr_assert_eq(aion_op_wait(&op), -ECANCELED);
+		cr_assert_eq(aion_op_wait(&op), -ECANCELED, "done");
+		cr_assert_eq(aion_scope_reason(&scope), AION_REASON_DEADLINE);
+		cr_assert_eq(aion_scope_leave(&scope), i ? -ETIME : 0);
+	}
+	cr_assert_eq(write(pipe_fds[1], "x", 1), 1);
+	aion_op_poll(&op, pipe_fds[0], POLLIN);
+	cr_assert_eq(aion_op_wait(&op), POLLIN);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	return 0;
+}
+
+Test(op_cancel, waiting_for_an_operation_outside_of_tasks_is_busy)
+{
+	struct aion_op op = {0};
+
+	cr_assert_eq(aion_op_wait(&op), -EBUSY);
+	aion_op_nop(&op);
+	cr_assert_eq(aion_op_wait(&op), -EBUSY, "its own result now");
+}
+
 #ifdef AION__ASAN
 /* Read through a volatile pointer that the compiler does not see through. */
 TEST_IN_TASK(op_cancel, buffer_stays_lent_until_final_cqe)

@@ -391,6 +391,13 @@ static int64_t await_never_started(void *unused)
 	return aion_await(&op.future);
 }
 
+static int64_t wait_for_zero(void *unused)
+{
+	struct aion_op op = {0};
+
+	return aion_op_wait(&op);
+}
+
 static int64_t wait_for_idle_one_of(enum aion_wait_mode mode)
 {
 	struct aion_op ops[2];
@@ -433,6 +440,7 @@ Test(misuse_abort, an_idle_operation_awaited)
 {
 	test_task_aborts(await_idle, "idle operation awaited");
 	test_task_aborts(await_never_started, "idle operation awaited");
+	test_task_aborts(wait_for_zero, "idle operation awaited");
 	test_task_aborts(wait_for_all, "idle operation awaited");
 	test_task_aborts(wait_for_first, "idle operation awaited");
 	test_task_aborts(wait_for_with_deadline, "idle operation awaited");
