@@ -49,7 +49,8 @@ static int is_for_the_ring(int64_t result)
 	return result == -EAGAIN || result == -EOPNOTSUPP;
 }
 
-/* A try gave `got`, which is not all. Bytes that have come are the result, whatever comes after them. */
+/* A try gave `got`, which is not all. Bytes that have come are the result, whatever comes after them; so what does is no
+ * checkpoint. */
 static __attribute__((noinline)) int64_t pread_rest(int fd, char *buf, size_t size, int64_t off, int64_t got)
 {
 	size_t done = 0;
@@ -62,10 +63,15 @@ static __attribute__((noinline)) int64_t pread_rest(int fd, char *buf, size_t si
 			return (int64_t)done;
 		got = aion_try_pread(fd, buf + done, size - done, off + (int64_t)done);
 	}
-	if (is_for_the_ring(got))
-		got = pread_by_ring(fd, buf + done, size - done, off + (int64_t)done);
 	if (!done)
-		return got;
+		return is_for_the_ring(got) ? pread_by_ring(fd, buf, size, off) : got;
+	if (is_for_the_ring(got)) {
+		struct aion_op op;
+
+		aion_op_init(&op);
+		aion_op_pread(&op, fd, buf + done, size - done, off + (int64_t)done);
+		got = aion_op_wait(&op);
+	}
 	return (int64_t)done + (got > 0 ? got : 0);
 }
 
@@ -99,29 +105,37 @@ static size_t iov_size(const struct iovec *iov, int iov_nr)
 	return size;
 }
 
-/* The vectors after the first `done` bytes. The array is the caller's and stays as it is, so one that is filled in part
- * is completed by itself. */
-static int64_t preadv_rest(int fd, const struct iovec *iov, int iov_nr, int64_t off, int flags, size_t done)
+static int64_t preadv2_more(int fd, const struct iovec *iov, int iov_nr, int64_t off, int flags)
 {
-	size_t part = done;
-	int64_t more = 0;
+	int64_t result = aion_try_preadv2(fd, iov, iov_nr, off, flags);
+	struct aion_op op;
 
-	for (; iov_nr && part >= iov->iov_len; iov++, iov_nr--)
-		part -= iov->iov_len;
-	off += (int64_t)done;
-	if (iov_nr && part) {
-		const struct iovec missing = {(char *)iov->iov_base + part, iov->iov_len - part};
+	if (!is_for_the_ring(result))
+		return result;
+	aion_op_init(&op);
+	aion_op_preadv2(&op, fd, iov, iov_nr, off, flags);
+	return aion_op_wait(&op);
+}
 
-		more = aion_preadv2(fd, &missing, 1, off, flags);
-		if (more < (int64_t)missing.iov_len)
-			return (int64_t)done + (more > 0 ? more : 0);
-		iov++;
-		iov_nr--;
-		off += more;
-		done += (size_t)more;
+/* A try gave `got`, which is not all. The array is the caller's and stays as it is, so a vector that is filled in part is
+ * completed by itself. */
+static int64_t preadv_rest(int fd, const struct iovec *iov, int iov_nr, int64_t off, int flags, int64_t got)
+{
+	struct iovec missing;
+	int64_t done = 0;
+	size_t part = 0;
+
+	while (got > 0) {
+		done += got;
+		part += (size_t)got;
+		for (; iov_nr && part >= iov->iov_len; iov++, iov_nr--)
+			part -= iov->iov_len;
+		if (!iov_nr || aion_cancelled())
+			break;
+		missing = (struct iovec){(char *)iov->iov_base + part, iov->iov_len - part};
+		got = preadv2_more(fd, part ? &missing : iov, part ? 1 : iov_nr, off + done, flags);
 	}
-	more = iov_nr ? aion_preadv2(fd, iov, iov_nr, off, flags) : 0;
-	return (int64_t)done + (more > 0 ? more : 0);
+	return done;
 }
 
 /* The current position moves with each try, and with RWF_NOWAIT the caller wants to do the rest himself. */
@@ -137,7 +151,7 @@ int64_t aion_preadv2(int fd, const struct iovec *iov, int iov_nr, int64_t off, i
 	if (is_for_the_ring(result))
 		return preadv2_by_ring(fd, iov, iov_nr, off, flags);
 	if (result > 0 && (size_t)result < iov_size(iov, iov_nr) && result < (int64_t)SIZE_MAX_ONCE)
-		return preadv_rest(fd, iov, iov_nr, off, flags, (size_t)result);
+		return preadv_rest(fd, iov, iov_nr, off, flags, result);
 	return result;
 }
 

@@ -391,6 +391,66 @@ TASK_TEST(file_read, bytes_win_over_a_later_error)
 }
 #endif
 
+#ifndef AION_VALGRIND
+struct late_deadline {
+	struct aion_scope scope;
+	bool is_open;
+};
+
+/* Runs while the other one waits for the ring. */
+static int64_t let_time_be_up(void *arg)
+{
+	struct late_deadline *late = arg;
+
+	return late->is_open ? aion_scope_set_deadline(&late->scope, 0) : 0;
+}
+
+static int64_t read_until_late(bool by_vector, int fd, char *buf, size_t size)
+{
+	const struct iovec iov[] = {{buf, 1000}, {buf + 1000, size / 2}, {buf + 1000 + size / 2, size / 2 - 1000}};
+	struct late_deadline late = {.is_open = true};
+	struct aion_group group;
+	int64_t result;
+
+	aion_group_enter(&group);
+	aion_spawn(&group, let_time_be_up, &late);
+	aion_scope_enter(&late.scope, AION_NEVER);
+	result = by_vector ? aion_preadv(fd, iov, 3, 0) : aion_pread(fd, buf, size, 0);
+	late.is_open = false;
+	if (aion_cancelled())
+		cr_assert_eq(aion_scope_reason(&late.scope), AION_REASON_DEADLINE);
+	assert_result(aion_scope_leave(&late.scope), 0);
+	assert_result(aion_group_leave(&group, 0), 0);
+	return result;
+}
+
+/* The deadline comes while the ring reads what was not cached, and the cancelled part gives nothing (the fault's -ECANCELED),
+ * or gives all that it was asked for: the caller gets bytes in any case, so nothing was cut short. */
+TASK_TEST(file_read, a_deadline_after_the_cached_bytes_is_not_delivered)
+{
+	TEST_DIR();
+	const size_t size = 8 << 20, half = size / 2;
+	int fd = test_file_make("f", size);
+	char *buf = calloc(1, size);
+	unsigned waited_nr[2][2] = {{0}};
+
+	cr_assert_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+	for (int i = 0; i < 400 && !(waited_nr[0][0] && waited_nr[0][1] && waited_nr[1][0] && waited_nr[1][1]); i++) {
+		bool by_vector = i & 1, by_fault = i & 2;
+		int64_t result;
+
+		test_file_drop(fd, half, half);
+		aion__fault_arm(AION__FAULT_CQE_RESULT, by_fault ? 0 : UINT32_MAX, 1, -ECANCELED);
+		result = read_until_late(by_vector, fd, buf, size);
+		cr_assert_geq(result, (int64_t)half, "%lld", (long long)result);
+		cr_assert(test_is_filled(buf, (size_t)result, 0));
+		waited_nr[by_vector][by_fault] += aion__fault_passed(AION__FAULT_CQE_RESULT);
+	}
+	cr_assert(waited_nr[0][0] && waited_nr[0][1] && waited_nr[1][0] && waited_nr[1][1], "the ring was never needed");
+	free(buf);
+}
+#endif
+
 /* Once without an error in between: -EAGAIN of a blocking descriptor is tried again. */
 TASK_TEST(file_read, again_on_a_blocking_descriptor_is_tried_again)
 {
