@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Promises: completed by other threads, given up by waiters. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "test_task.h"
@@ -30,29 +31,48 @@ TEST_IN_TASK(promise_thread, another_thread_s_result_wakes_the_waiter)
 	return 0;
 }
 
+struct left {
+	pthread_t thread;
+	struct aion_promise *promise;
+	atomic_bool has_left; /* the waiter */
+};
+
+static void *complete_when_left(void *arg)
+{
+	struct left *left = arg;
+
+	while (!left->has_left)
+		usleep(100);
+	usleep(1000);
+	aion_promise_complete(left->promise, 66);
+	return NULL;
+}
+
 static int64_t give_up(void *arg)
 {
-	struct aion_scope scope;
+	struct left *left = arg;
 	struct aion_promise *promise;
-	pthread_t *thread = arg;
+	struct aion_scope scope;
 
 	cr_assert_eq(aion_promise_create(&promise), 0);
-	cr_assert_eq(pthread_create(thread, NULL, complete_later, promise), 0);
+	left->promise = promise;
+	cr_assert_eq(pthread_create(&left->thread, NULL, complete_when_left, left), 0);
 	aion_scope_enter(&scope, aion_after(MS));
 	cr_assert_eq(aion_await(aion_promise_future(promise)), -ECANCELED);
 	cr_assert_eq(aion_scope_leave(&scope), -ETIME);
 	aion_promise_release(promise);
+	left->has_left = true;
 	return 0;
 }
 
 /* The other thread completes it when the waiter is long gone, and perhaps the loop, too. */
 Test(promise_thread, a_waiter_that_gives_up_leaves_nothing_to_write_into)
 {
-	pthread_t thread;
+	struct left left = {.has_left = false};
 
 	test_allocator_count();
-	cr_assert_eq(aion_run(give_up, &thread, NULL), 0);
-	pthread_join(thread, NULL);
+	cr_assert_eq(aion_run(give_up, &left, NULL), 0);
+	pthread_join(left.thread, NULL);
 	cr_assert_eq(test_allocator_in_use_nr(), 0);
 }
 
