@@ -181,9 +181,12 @@ void aion__engine_enter(struct aion__engine *engine, unsigned wait_nr, int64_t d
 {
 	int result = aion__ring_enter(&engine->ring, wait_nr, deadline_ns);
 
-	aion__engine_reap(engine);
-	if (aion__unlikely(result < 0))
+	if (aion__unlikely(result < 0)) {
+		aion__engine_reap(engine);
 		engine_refused(engine, result);
+		return;
+	}
+	aion__engine_reap(engine);
 }
 
 /*
