@@ -30,11 +30,11 @@ int aion__ready_reserve(struct aion__ready *ready, size_t nr)
 		return -ENOMEM;
 	for (size_t i = 0; i < place_nr; i++)
 		places[i] = ready->filler;
-	for (unsigned i = ready->head; i != ready->tail; i++)
+	for (uint64_t i = ready->head; i != ready->tail; i++)
 		places[i & (place_nr - 1)] = ready->places[i & ready->mask];
 	aion__free(ready->places);
 	ready->places = places;
-	ready->mask = (unsigned)(place_nr - 1);
+	ready->mask = place_nr - 1;
 	return 0;
 }
 

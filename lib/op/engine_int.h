@@ -21,7 +21,7 @@ struct aion__waiter {
 
 /* Whoever can be made ready: a task begins with one. Reaping only queues; it runs no user code. */
 struct aion__runnable {
-	bool is_queued;
+	bool is_awake; /* runs or stands in the queue: to make it ready does nothing */
 	unsigned op_nr;            /* operations that it started and that are in flight */
 	struct aion__waiter spare; /* its record, should it not stay the only waiter of what it waits for */
 };
@@ -32,10 +32,10 @@ struct aion__runnable {
  */
 struct aion__ready {
 	struct aion__runnable **places;
-	unsigned mask; /* places less one */
-	unsigned head; /* counts for ever; the place is head & mask */
-	unsigned tail;
-	unsigned batch_end; /* up to here runs before the ring is looked at */
+	uint64_t mask; /* places less one */
+	uint64_t head; /* how many have been taken; the place is head & mask */
+	uint64_t tail;
+	uint64_t batch_end; /* up to here runs before the ring is looked at */
 	struct aion__runnable *filler; /* stands in every place that nobody took yet: what is there can be prefetched */
 };
 
@@ -93,18 +93,19 @@ static inline struct io_uring_sqe *aion__engine_sqe(struct aion__engine *engine)
 	return aion__ring_take(&engine->ring);
 }
 
-/* Queue whoever is known not to be queued: the running task itself. */
+/* Queue whoever is awake and known not to be queued: the running task itself, a new one. */
 static inline void aion__engine_queue(struct aion__engine *engine, struct aion__runnable *runnable)
 {
-	AION_ASSERT(!runnable->is_queued);
-	runnable->is_queued = true;
+	AION_ASSERT(runnable->is_awake);
 	engine->ready.places[engine->ready.tail++ & engine->ready.mask] = runnable;
 }
 
 static inline void aion__engine_make_ready(struct aion__engine *engine, struct aion__runnable *runnable)
 {
-	if (!runnable->is_queued)
+	if (!runnable->is_awake) {
+		runnable->is_awake = true;
 		aion__engine_queue(engine, runnable);
+	}
 }
 
 #endif

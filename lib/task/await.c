@@ -33,7 +33,7 @@ void aion__task_interrupt(struct aion_task *task)
 	struct aion_loop *loop = task->group->loop;
 
 	/* Running or about to: it will see the flag at its next checkpoint. Not begun: likewise. */
-	if (task->runnable.is_queued || &task->runnable == loop->engine.task || !task->stack)
+	if (task->runnable.is_awake)
 		return;
 	if (task->is_interruptible) {
 		task->is_interrupted = true;

@@ -383,8 +383,9 @@ int aion_loop_turn(struct aion_loop *loop)
 	loop->clock_is_stale = true;
 	aion__loop_pass(loop);
 	/* The host stands behind those who are ready now; the queue, not empty, keeps the turn from waiting. */
-	aion__engine_make_ready(&loop->engine, &loop->host.runnable);
-	host_suspend(loop);
+	loop->host.runnable.is_awake = true;
+	aion__loop_yield(loop, &loop->host);
+	loop->engine.task = NULL;
 	while (aion__ring_queued(&loop->engine.ring))
 		aion__engine_enter(&loop->engine, 0, AION_NEVER);
 	host_fd_listen(loop, true);
@@ -448,7 +449,7 @@ void aion_loop_stats(const struct aion_loop *loop, struct aion_loop_stats *ret_s
 		.complete_nr = ring->complete_nr,
 		.inline_nr = loop->engine.inline_nr,
 		.worker_nr = ring->worker_nr,
-		.switch_nr = loop->switch_nr,
+		.switch_nr = loop->engine.ready.head,
 		.spawn_nr = loop->spawn_nr,
 		.turn_nr = loop->turn_nr,
 		.task_nr = loop->task_nr,

@@ -80,38 +80,12 @@ void aion__loop_pass(struct aion_loop *loop)
 	loop_pass(loop, false);
 }
 
-/* Nothing but ready tasks: no post, no timer to look at, a ring that holds nothing. */
-static inline bool loop_has_only_tasks(const struct aion_loop *loop)
-{
-	const struct aion__ring *ring = &loop->engine.ring;
-
-	return !aion__ready_is_empty(&loop->engine.ready) && !loop->wheel.nr && !aion__ring_queued(ring) &&
-	       !aion__ring_flags(ring) && !aion__ring_cq_ready(ring) &&
-	       !atomic_load_explicit(&loop->posts, memory_order_relaxed);
-}
-
-static __attribute__((noinline)) void loop_pass_until_ready(struct aion_loop *loop)
+void aion__loop_turn(struct aion_loop *loop)
 {
 	do {
 		loop_pass(loop, true);
 	} while (aion__ready_is_empty(&loop->engine.ready));
-}
-
-void aion__loop_turn(struct aion_loop *loop)
-{
-	struct aion__ready *ready = &loop->engine.ready;
-	unsigned ready_nr;
-
-	if (loop_has_only_tasks(loop))
-		loop->turn_nr++;
-	else
-		loop_pass_until_ready(loop);
-	/* What these make ready comes after the next look at the ring; if they are very many, so do the last of them. */
-	ready_nr = ready->tail - ready->head;
-	if (ready_nr > AION__RUN_MAX)
-		ready_nr = AION__RUN_MAX;
-	ready->batch_end = ready->head + ready_nr;
-	loop->switch_nr += ready_nr;
+	aion__loop_cut_batch(&loop->engine.ready);
 }
 
 /* Give a fresh task its stack. Without memory for it the task ends here, without having run. */
@@ -127,16 +101,33 @@ static bool task_take_stack(struct aion_loop *loop, struct aion_task *task)
 	return true;
 }
 
-aion__switch_entry *aion__loop_start(struct aion_loop *loop, struct aion_task *self, struct aion_task *task)
+int aion__loop_switch_fresh(struct aion_loop *loop, struct aion_task *self, struct aion_task *task)
 {
-	while (task != self && !task->stack && !task_take_stack(loop, task))
+	int result;
+
+	while (aion__unlikely(!task_take_stack(loop, task))) {
 		task = aion__loop_next(loop);
+		if (task == self || task->sp)
+			return aion__loop_switch(loop, self, task);
+	}
 	loop->engine.task = &task->runnable;
-	if (task->sp)
-		return NULL;
-	task->sp = task->stack->top;
 	loop->starter = self;
-	return aion__task_entry;
+	aion__fiber_leave(&self->fiber, &task->fiber);
+	result = aion__switch(&self->sp, task->stack->top, aion__task_entry);
+	aion__fiber_arrive(&self->fiber);
+	return result;
+}
+
+/* For where it is rare. */
+int aion__loop_yield_outlined(struct aion_loop *loop, struct aion_task *self)
+{
+	return aion__loop_yield(loop, self);
+}
+
+int aion__loop_switch_turning(struct aion_loop *loop, struct aion_task *self)
+{
+	aion__loop_turn(loop);
+	return aion__loop_switch(loop, self, aion__loop_take(loop));
 }
 
 /* Run the task, then whatever fresh task is next: it takes over the stack, without a switch. Returns a task that has
@@ -156,7 +147,7 @@ static struct aion_task *task_run_all(struct aion_loop *loop)
 		aion__task_end(loop, task, result);
 		next = aion__loop_next(loop);
 		loop->budget = AION__TASK_BUDGET;
-		if (next->stack || next->stack_class != class)
+		if (next->sp || next->stack_class != class)
 			break;
 		task = next;
 		task->stack = stack;
@@ -180,7 +171,7 @@ AION__SWITCH_ENTRY void *aion__task_entry(void)
 	aion__fiber_arrive(&((struct aion_task *)loop->engine.task)->fiber);
 	next = task_run_all(loop);
 	/* A task of another stack size is started from here; whoever is resumed gets this stack's place. */
-	while (!next->stack && !task_take_stack(loop, next))
+	while (!next->sp && !task_take_stack(loop, next))
 		next = aion__loop_next(loop);
 	loop->engine.task = &next->runnable;
 	aion__stack_put_running(&loop->stacks, loop->parting_class, loop->parting);

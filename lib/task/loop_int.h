@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef AION_TASK_LOOP_INT_H
 #define AION_TASK_LOOP_INT_H
-/* The loop and its hot path: suspending is taking the next ready task and switching to it. */
+/* The loop: suspending is taking the next ready task and switching to it. */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -62,7 +62,6 @@ struct aion_loop {
 	int host_fd; /* eventfd for another event loop, or -1 */
 	size_t call_nr;  /* offloaded calls that workers have */
 	size_t task_nr;
-	uint64_t switch_nr;
 	uint64_t spawn_nr;
 	uint64_t turn_nr;
 	struct aion__stack *parting; /* of a task that has ended, while it runs its last lines */
@@ -75,13 +74,8 @@ static inline struct aion_loop *aion__loop(void)
 	return (struct aion_loop *)aion__engine;
 }
 
-/* Turn the loop until something is ready, and make that the batch. Runs on the suspender's stack. */
-void aion__loop_turn(struct aion_loop *loop);
 /* Posts, timers, the ring; without waiting. */
 void aion__loop_pass(struct aion_loop *loop);
-/* A task about to run for the first time gets its stack, or, without memory for one, ends; then the next one is tried.
- * Sets the running task; returns what a fresh stack has to run, NULL if that task was suspended before. */
-aion__switch_entry *aion__loop_start(struct aion_loop *loop, struct aion_task *self, struct aion_task *task);
 /* Run what has been posted, and leave the list empty (NULL) or closed. */
 void aion__loop_run_posts(struct aion_loop *loop, struct aion__post *leave);
 void aion__task_slabs_free(struct aion_loop *loop);
@@ -94,48 +88,114 @@ struct aion__mailbox *aion__mailbox_create(struct aion_loop *loop);
 void aion__mailbox_close(struct aion__mailbox *mailbox, bool is_forked_child);
 void aion__mailbox_unref(struct aion__mailbox *mailbox);
 
-/* The next task to run, taken off the queue. */
-static inline struct aion_task *aion__loop_next(struct aion_loop *loop)
+/* Turn the loop until something is ready, and make that the batch. Runs on the suspender's stack. */
+void aion__loop_turn(struct aion_loop *loop);
+
+/* Who is ready now is the batch: what these make ready comes after the next look at the ring; if they are very many, so
+ * do the last of them. */
+static inline void aion__loop_cut_batch(struct aion__ready *ready)
+{
+	ready->batch_end = ready->tail;
+	if (aion__unlikely(ready->tail - ready->head > AION__RUN_MAX))
+		ready->batch_end = ready->head + AION__RUN_MAX;
+}
+
+/* Nothing but ready tasks: no post, no timer to look at, a ring that holds nothing. */
+static inline bool aion__loop_has_only_tasks(const struct aion_loop *loop)
+{
+	const struct aion__ring *ring = &loop->engine.ring;
+
+	return !aion__ready_is_empty(&loop->engine.ready) && !loop->wheel.nr && !aion__ring_queued(ring) &&
+	       !aion__ring_flags(ring) && !aion__ring_cq_ready(ring) &&
+	       !atomic_load_explicit(&loop->posts, memory_order_relaxed);
+}
+
+/* A turn, if that is no more than looking. */
+static inline bool aion__loop_turn_quickly(struct aion_loop *loop)
+{
+	if (aion__unlikely(!aion__loop_has_only_tasks(loop)))
+		return false;
+	loop->turn_nr++;
+	aion__loop_cut_batch(&loop->engine.ready);
+	return true;
+}
+
+/* The next task to run, taken off the queue, in which there is one of this batch. */
+static inline struct aion_task *aion__loop_take(struct aion_loop *loop)
 {
 	struct aion__ready *ready = &loop->engine.ready;
-	struct aion__runnable *next;
+	struct aion__runnable *next = ready->places[ready->head++ & ready->mask];
 
-	if (aion__unlikely(ready->head == ready->batch_end))
-		aion__loop_turn(loop);
-	next = ready->places[ready->head++ & ready->mask];
 	if (ready->mask >= AION__READY_PREFETCH_NR) {
 		const struct aion__runnable *later = ready->places[(ready->head + 1) & ready->mask];
 
 		__builtin_prefetch(((const struct aion_task *)later)->sp);
 		__builtin_prefetch(ready->places[(ready->head + 3) & ready->mask]);
 	}
-	next->is_queued = false;
 	return (struct aion_task *)next;
 }
 
-/* Leave self for another task. Starting and resuming share one call, which the processor then predicts well. */
-static inline __attribute__((always_inline)) void aion__loop_switch(struct aion_loop *loop, struct aion_task *self,
-								     struct aion_task *task)
+static inline bool aion__loop_batch_is_over(const struct aion_loop *loop)
 {
-	aion__switch_entry *entry = NULL;
+	return aion__unlikely(loop->engine.ready.head == loop->engine.ready.batch_end);
+}
+
+/* The next task to run. */
+static inline struct aion_task *aion__loop_next(struct aion_loop *loop)
+{
+	if (aion__loop_batch_is_over(loop) && !aion__loop_turn_quickly(loop))
+		aion__loop_turn(loop);
+	return aion__loop_take(loop);
+}
+
+/*
+ * The ways to leave self for another task. They return when self goes on, and always 0: so a function that has nothing
+ * left to do then may end by calling one. The call becomes a jump, down to the switch, and what is suspended and resumed
+ * is the caller's caller, without registers saved and restored on the way: a fifth of a switch. For the same reason what
+ * is called here in rare cases is called last.
+ */
+int aion__loop_switch_fresh(struct aion_loop *loop, struct aion_task *self, struct aion_task *task);
+int aion__loop_switch_turning(struct aion_loop *loop, struct aion_task *self);
+
+/* For a task that is not in the queue. */
+static inline __attribute__((always_inline)) int aion__loop_switch(struct aion_loop *loop, struct aion_task *self,
+								    struct aion_task *task)
+{
+	int result;
 
 	loop->budget = AION__TASK_BUDGET;
 	loop->engine.task = &task->runnable;
-	if (aion__unlikely(!task->stack)) {
-		entry = aion__loop_start(loop, self, task);
-		task = (struct aion_task *)loop->engine.task;
-	}
-	if (task == self)
-		return;
+	/* In this order: who runs on, or for the first time, has an old sp, or none. */
+	if (aion__unlikely(task == self))
+		return 0;
+	if (aion__unlikely(!task->sp))
+		return aion__loop_switch_fresh(loop, self, task);
 	aion__fiber_leave(&self->fiber, &task->fiber);
-	aion__switch(&self->sp, task->sp, entry);
+	result = aion__switch(&self->sp, task->sp, NULL);
 	aion__fiber_arrive(&self->fiber);
+	return result;
 }
 
-/* Give the thread to the next ready task; returns when self has been made ready and its turn has come. */
-static inline __attribute__((always_inline)) void aion__loop_suspend(struct aion_loop *loop, struct aion_task *self)
+/* For the next task. Self is queued, or will be. */
+static inline __attribute__((always_inline)) int aion__loop_switch_next(struct aion_loop *loop, struct aion_task *self)
 {
-	aion__loop_switch(loop, self, aion__loop_next(loop));
+	if (aion__loop_batch_is_over(loop) && aion__unlikely(!aion__loop_turn_quickly(loop)))
+		return aion__loop_switch_turning(loop, self);
+	return aion__loop_switch(loop, self, aion__loop_take(loop));
+}
+
+/* Until somebody makes self ready. */
+static inline __attribute__((always_inline)) int aion__loop_suspend(struct aion_loop *loop, struct aion_task *self)
+{
+	self->runnable.is_awake = false;
+	return aion__loop_switch_next(loop, self);
+}
+
+/* Until the others that are ready have run. */
+static inline __attribute__((always_inline)) int aion__loop_yield(struct aion_loop *loop, struct aion_task *self)
+{
+	aion__engine_queue(&loop->engine, &self->runnable);
+	return aion__loop_switch_next(loop, self);
 }
 
 /* 0, or why the caller cannot suspend here: -EBUSY, -ECHILD. */
@@ -149,13 +209,13 @@ static inline struct aion_task *aion__loop_task(struct aion_loop *loop)
 	return (struct aion_task *)loop->engine.task;
 }
 
+int aion__loop_yield_outlined(struct aion_loop *loop, struct aion_task *self);
+
 /* Draw on the budget; when it is used up, let the others run. */
 static inline void aion__loop_spend(struct aion_loop *loop, struct aion_task *task)
 {
-	if (aion__unlikely(--loop->budget == 0)) {
-		aion__engine_make_ready(&loop->engine, &task->runnable);
-		aion__loop_suspend(loop, task);
-	}
+	if (aion__unlikely(--loop->budget == 0))
+		aion__loop_yield_outlined(loop, task);
 }
 
 #endif

@@ -58,6 +58,7 @@ static struct aion_task *task_create(struct aion_loop *loop, struct aion_group *
 		task = loop->task_free;
 	}
 	loop->task_free = task->sibling_next;
+	task->runnable.is_awake = true;
 	task->sp = NULL;
 	task->stack = NULL;
 	task->group = group;
@@ -165,7 +166,7 @@ int aion_spawn(struct aion_group *group, aion_fn *fn, void *arg)
 	task = task_create(loop, group, fn, arg, &error);
 	if (aion__unlikely(!task))
 		return spawn_failed(group, NULL, NULL, error);
-	aion__engine_make_ready(&loop->engine, &task->runnable);
+	aion__engine_queue(&loop->engine, &task->runnable);
 	return 0;
 }
 
@@ -190,7 +191,7 @@ static int spawn_local(struct aion_group *group, struct aion_handle *handle, con
 		task->handle = handle;
 		handle->task = task;
 	}
-	aion__engine_make_ready(&loop->engine, &task->runnable);
+	aion__engine_queue(&loop->engine, &task->runnable);
 	return 0;
 }
 
@@ -277,7 +278,7 @@ int aion_spawn_copy(struct aion_group *group, aion_fn *fn, const void *args, siz
 	if (args_size)
 		memcpy(task->copy, args, args_size);
 	task->arg = task->copy;
-	aion__engine_make_ready(&loop->engine, &task->runnable);
+	aion__engine_queue(&loop->engine, &task->runnable);
 	return 0;
 }
 
@@ -296,7 +297,6 @@ int aion_spawn_now(struct aion_group *group, aion_fn *fn, void *arg)
 	/* The caller goes on next: it stands at the head of the queue while the child runs. Its budget is not renewed:
 	 * nobody else has run. */
 	budget = loop->budget;
-	self->runnable.is_queued = true;
 	loop->engine.ready.places[--loop->engine.ready.head & loop->engine.ready.mask] = &self->runnable;
 	aion__loop_switch(loop, self, task);
 	loop->budget = budget;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * void aion__switch(void **save_sp, void *sp, void *(*entry)(void)), AAPCS64: x0, x1, x2. See switch_int.h.
+ * int aion__switch(void **save_sp, void *sp, void *(*entry)(void)), AAPCS64: x0, x1, x2. See switch_int.h.
  *
  * A suspended context's stack, from the saved sp upwards: x29, x30, x19 to x28, d8 to d15. The frame record comes
  * first, as frame-pointer unwinders want it. x18 belongs to the platform and is not touched.
@@ -62,6 +62,7 @@ aion__switch:
 	.cfi_def_cfa_offset 0
 	.cfi_restore x29
 	.cfi_restore x30
+	mov	w0, #0
 	ret
 
 .Lstart:

@@ -25,10 +25,10 @@
  * @entry: what a fresh stack runs. What it returns is the saved sp of the context to resume; its own stack is dead
  *   from then on.
  *
- * Returns when somebody resumes *save_sp.
+ * Returns when somebody resumes *save_sp. Always 0: so a caller that has nothing left to do can end with it.
  */
 typedef void *aion__switch_entry(void);
-void aion__switch(void **save_sp, void *sp, aion__switch_entry *entry) __attribute__((visibility("hidden")));
+int aion__switch(void **save_sp, void *sp, aion__switch_entry *entry) __attribute__((visibility("hidden")));
 
 /*
  * A context as AddressSanitizer knows it; empty in other builds. Kept by whoever keeps the saved sp: one in each task,

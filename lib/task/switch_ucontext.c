@@ -36,7 +36,7 @@ static void context_make(ucontext_t *fresh, void *top, void *(*entry)(void))
 	makecontext(fresh, (void (*)(void))context_start, 2, (unsigned)(address >> 32), (unsigned)address);
 }
 
-void aion__switch(void **save_sp, void *sp, void *(*entry)(void))
+int aion__switch(void **save_sp, void *sp, void *(*entry)(void))
 {
 	ucontext_t self;
 	ucontext_t fresh;
@@ -45,4 +45,5 @@ void aion__switch(void **save_sp, void *sp, void *(*entry)(void))
 	if (entry)
 		context_make(&fresh, sp, entry);
 	AION_BUG_ON(swapcontext(&self, entry ? &fresh : sp) < 0, "swapcontext failed");
+	return 0;
 }

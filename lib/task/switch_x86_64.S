@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * void aion__switch(void **save_sp, void *sp, void *(*entry)(void)), System V ABI: rdi, rsi, rdx. See switch_int.h.
+ * int aion__switch(void **save_sp, void *sp, void *(*entry)(void)), System V ABI: rdi, rsi, rdx. See switch_int.h.
  *
  * A suspended context's stack, from the saved sp upwards: r15, r14, r13, r12, rbx, rbp, the return address. Whichever
  * stack rsp is on, the frame has this form when the registers are popped, so one description serves the unwinder for
@@ -55,6 +55,7 @@ aion__switch:
 	pop	%rbp
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore %rbp
+	xor	%eax, %eax
 	ret
 
 	/*

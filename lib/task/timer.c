@@ -88,7 +88,5 @@ int aion_yield(void)
 		aion__loop_spend(loop, task);
 		return aion__task_refuse(task);
 	}
-	aion__engine_queue(&loop->engine, &task->runnable);
-	aion__loop_suspend(loop, task);
-	return 0;
+	return aion__loop_yield(loop, task);
 }

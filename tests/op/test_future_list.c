@@ -35,7 +35,7 @@ static int next_ready(struct world *world)
 	if (aion__ready_is_empty(ready))
 		return -1;
 	runnable = ready->places[ready->head++ & ready->mask];
-	runnable->is_queued = false;
+	runnable->is_awake = false;
 	return (int)(runnable - world->runnables);
 }
 
