@@ -21,13 +21,18 @@ struct aion_group_error {
 	int code;                      /* -errno */
 };
 
+/* A place in a ring of its like. */
+struct aion__link {
+	struct aion__link *next;
+	struct aion__link *prev;
+};
+
 struct aion_group {
 	struct aion_scope scope;
 	struct aion_loop *loop;
-	struct aion_task *children;
+	struct aion__link children; /* the tasks' siblings; alone when there are none */
 	struct aion_task *joiner; /* the owner, once it waits in leave */
 	struct aion_group *visit; /* the way of a cancellation through the tree */
-	size_t child_nr;
 	size_t error_nr; /* all real errors, also those not kept */
 	struct aion_group_error errors[AION_GROUP_ERROR_MAX];
 	bool is_open;

@@ -8,10 +8,10 @@
 void aion__group_init(struct aion_group *group, struct aion_loop *loop)
 {
 	group->loop = loop;
-	group->children = NULL;
+	group->children.next = &group->children;
+	group->children.prev = &group->children;
 	group->joiner = NULL;
 	group->visit = NULL;
-	group->child_nr = 0;
 	group->error_nr = 0;
 	group->is_open = true;
 	group->cancel_seen = false;
@@ -34,7 +34,7 @@ void aion__group_fail(struct aion_group *group, const char *name, int code)
 		struct aion_group_error *error = &group->errors[group->error_nr];
 
 		memset(error->name, 0, sizeof(error->name));
-		strncpy(error->name, name, sizeof(error->name) - 1);
+		memcpy(error->name, name, strnlen(name, sizeof(error->name) - 1));
 		error->code = code;
 	}
 	group->error_nr++;
@@ -42,23 +42,12 @@ void aion__group_fail(struct aion_group *group, const char *name, int code)
 		aion__scope_cancel(&group->scope, AION_REASON_SIBLING);
 }
 
-void aion__group_child_ended(struct aion_group *group, struct aion_task *child, int64_t result)
+void aion__group_child_failed(struct aion_group *group, const struct aion_task *child, int64_t result)
 {
-	if (child->sibling_next)
-		child->sibling_next->sibling_prev = child->sibling_prev;
-	if (child->sibling_prev)
-		child->sibling_prev->sibling_next = child->sibling_next;
-	else
-		group->children = child->sibling_next;
-	group->child_nr--;
-	if (aion__unlikely(result < 0)) {
-		if (result != -ECANCELED || !child->cancelled)
-			aion__group_fail(group, child->name, (int)result);
-		else if (group->scope.effective)
-			group->cancel_seen = true;
-	}
-	if (group->child_nr == 0 && group->joiner)
-		aion__engine_make_ready(&group->loop->engine, &group->joiner->runnable);
+	if (result != -ECANCELED || !child->cancelled)
+		aion__group_fail(group, child->name, (int)result);
+	else if (group->scope.effective)
+		group->cancel_seen = true;
 }
 
 /* Whether a cancellation reaches the group from outside of it. */
@@ -86,7 +75,7 @@ int64_t aion_group_leave(struct aion_group *group, int64_t body_result)
 	group->joiner = task;
 	task->is_interruptible = false;
 	task->waits_for = NULL;
-	while (group->child_nr)
+	while (aion__group_has_children(group))
 		aion__loop_suspend(loop, task);
 	group->is_open = false;
 	outer_cancelled = group_outer_cancelled(group, task);

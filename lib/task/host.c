@@ -104,7 +104,6 @@ static int loop_init(struct aion_loop *loop, const struct aion_loop_options *opt
 	loop->root.keeps_going = true;
 	loop->host.group = &loop->root;
 	loop->engine.ready.filler = &loop->host.runnable;
-	loop->host.stack = &loop->host_stack;
 	return 0;
 }
 
@@ -289,11 +288,11 @@ static void loop_drain(struct aion_loop *loop)
 	aion__scope_cancel(&loop->root.scope, AION_REASON_SHUTDOWN);
 	loop->root.joiner = &loop->host;
 	for (;;) {
-		while (loop->root.child_nr)
+		while (aion__group_has_children(&loop->root))
 			host_suspend(loop);
 		/* What the last posts post is refused, or one that posts itself again would keep the loop for ever. */
 		aion__loop_run_posts(loop, AION__POSTS_CLOSED);
-		if (!loop->root.child_nr)
+		if (!aion__group_has_children(&loop->root))
 			break;
 		/* They have spawned tasks, and those may need posts to come to their end. */
 		atomic_store(&loop->posts, NULL);
@@ -452,7 +451,7 @@ void aion_loop_stats(const struct aion_loop *loop, struct aion_loop_stats *ret_s
 		.switch_nr = loop->engine.ready.head,
 		.spawn_nr = loop->spawn_nr,
 		.turn_nr = loop->turn_nr,
-		.task_nr = loop->task_nr,
+		.task_nr = aion__loop_task_nr(loop),
 		.timer_nr = loop->wheel.nr,
 		.in_flight_nr = loop->engine.in_flight_nr,
 	};

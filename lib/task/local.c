@@ -46,6 +46,7 @@ int aion_local_set(unsigned key, void *value)
 		task->locals = aion__alloc_zeroed(AION_LOCAL_MAX * sizeof(void *));
 	if (!task->locals)
 		return -ENOMEM;
+	task->has_extras = true;
 	task->locals[key] = value;
 	return 0;
 }

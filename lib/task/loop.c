@@ -88,24 +88,62 @@ void aion__loop_turn(struct aion_loop *loop)
 	aion__loop_cut_batch(&loop->engine.ready);
 }
 
-/* Give a fresh task its stack. Without memory for it the task ends here, without having run. */
-static bool task_take_stack(struct aion_loop *loop, struct aion_task *task)
+/* Leave the group, which may have waited for this one. */
+static inline void task_leave_group(struct aion_loop *loop, struct aion_task *task, int64_t result)
 {
-	task->stack = aion__stack_get(&loop->stacks, task->stack_class);
-	if (aion__unlikely(!task->stack)) {
-		aion__task_end(loop, task, -ENOMEM);
-		return false;
+	struct aion_group *group = task->group;
+	struct aion__link *next = task->sibling.next;
+	struct aion__link *prev = task->sibling.prev;
+
+	prev->next = next;
+	next->prev = prev;
+	if (aion__unlikely(result < 0))
+		aion__group_child_failed(group, task, result);
+	if (next == prev && group->joiner)
+		aion__engine_make_ready(&loop->engine, &group->joiner->runnable);
+}
+
+/* The task's function has returned: leave the group, wake who waits, recycle the struct. What task_create() does not set
+ * is empty from here on. */
+static inline void task_end(struct aion_loop *loop, struct aion_task *task, int64_t result)
+{
+	if (aion__unlikely(task->in_scope | task->runnable.op_nr) || !aion__ring_is_alive(&loop->engine.ring))
+		aion__task_end_badly(loop, task);
+	task_leave_group(loop, task, result);
+	if (task->has_handle) {
+		task->handle->task = NULL;
+		aion__future_finish(&loop->engine, &task->handle->future, result);
 	}
-	task->stack->owner = task;
-	aion__fiber_init(&task->fiber, task->stack->low, aion__stack_size(task->stack));
-	return true;
+	if (aion__unlikely(task->has_extras | task->cancelled)) {
+		task->name[0] = 0;
+		task->refused_nr = 0;
+	}
+	task->sibling.next = loop->task_free;
+	loop->task_free = &task->sibling;
+	loop->end_nr++;
+}
+
+/* A stack for a fresh task. Without memory for it the task ends here, without having run. */
+static inline struct aion__stack *task_take_stack(struct aion_loop *loop, struct aion_task *task)
+{
+	struct aion__stack *stack = aion__stack_get(&loop->stacks, task->stack_class);
+
+	if (aion__unlikely(!stack)) {
+		task_end(loop, task, -ENOMEM);
+		return NULL;
+	}
+	stack->owner = task;
+	aion__fiber_init(&task->fiber, stack->low, aion__stack_size(stack));
+	loop->fresh = stack;
+	return stack;
 }
 
 int aion__loop_switch_fresh(struct aion_loop *loop, struct aion_task *self, struct aion_task *task)
 {
+	struct aion__stack *stack;
 	int result;
 
-	while (aion__unlikely(!task_take_stack(loop, task))) {
+	while (!(stack = task_take_stack(loop, task))) {
 		task = aion__loop_next(loop);
 		if (task == self || task->sp)
 			return aion__loop_switch(loop, self, task);
@@ -113,7 +151,7 @@ int aion__loop_switch_fresh(struct aion_loop *loop, struct aion_task *self, stru
 	loop->engine.task = &task->runnable;
 	loop->starter = self;
 	aion__fiber_leave(&self->fiber, &task->fiber);
-	result = aion__switch(&self->sp, task->stack->top, aion__task_entry);
+	result = aion__switch(&self->sp, stack->top, aion__task_entry);
 	aion__fiber_arrive(&self->fiber);
 	return result;
 }
@@ -132,32 +170,27 @@ int aion__loop_switch_turning(struct aion_loop *loop, struct aion_task *self)
 
 /* Run the task, then whatever fresh task is next: it takes over the stack, without a switch. Returns a task that has
  * a stack of its own to go on with, or needs one of another size. */
-static struct aion_task *task_run_all(struct aion_loop *loop)
+static inline struct aion_task *task_run_all(struct aion_loop *loop, struct aion__stack *stack, unsigned class)
 {
-	struct aion_task *task = (struct aion_task *)loop->engine.task;
-	struct aion__stack *stack = task->stack;
-	unsigned class = task->stack_class;
+	struct aion_task *task = aion__task_of(loop->engine.task);
 	struct aion_task *next;
 
 	for (;;) {
 		int64_t result = task->fn(task->arg);
 
-		if (aion__unlikely(task->locals != NULL))
+		if (aion__unlikely(task->has_extras) && task->locals)
 			aion__task_destroy_locals(task);
-		aion__task_end(loop, task, result);
+		task_end(loop, task, result);
 		next = aion__loop_next(loop);
 		loop->budget = AION__TASK_BUDGET;
 		if (next->sp || next->stack_class != class)
 			break;
 		task = next;
-		task->stack = stack;
 		stack->owner = task;
 		aion__fiber_init(&task->fiber, stack->low, aion__stack_size(stack));
 		loop->engine.task = &task->runnable;
 	}
 	stack->owner = NULL;
-	loop->parting = stack;
-	loop->parting_class = class;
 	return next;
 }
 
@@ -165,16 +198,19 @@ AION__SWITCH_ENTRY void *aion__task_entry(void)
 {
 	struct aion_loop *loop = aion__loop();
 	const struct aion_task *starter = loop->starter;
+	struct aion__stack *stack = loop->fresh;
+	unsigned class = aion__task_of(loop->engine.task)->stack_class;
+	struct aion__stack *fresh = NULL;
 	struct aion_task *next;
 	void *dead_sp;
 
-	aion__fiber_arrive(&((struct aion_task *)loop->engine.task)->fiber);
-	next = task_run_all(loop);
+	aion__fiber_arrive(&aion__task_of(loop->engine.task)->fiber);
+	next = task_run_all(loop, stack, class);
 	/* A task of another stack size is started from here; whoever is resumed gets this stack's place. */
-	while (!next->sp && !task_take_stack(loop, next))
+	while (aion__unlikely(!next->sp) && !(fresh = task_take_stack(loop, next)))
 		next = aion__loop_next(loop);
 	loop->engine.task = &next->runnable;
-	aion__stack_put_running(&loop->stacks, loop->parting_class, loop->parting);
+	aion__stack_put_running(&loop->stacks, class, stack);
 	aion__fiber_leave_for_ever(&next->fiber);
 	/* Into the task that started this stack by returning, which the processor foresees; into others it does not, and
 	 * then each return on the way would be foreseen wrongly. */
@@ -182,6 +218,6 @@ AION__SWITCH_ENTRY void *aion__task_entry(void)
 		return next->sp;
 	if (next->sp)
 		aion__switch(&dead_sp, next->sp, NULL);
-	aion__switch(&dead_sp, next->stack->top, aion__task_entry);
+	aion__switch(&dead_sp, fresh->top, aion__task_entry);
 	__builtin_unreachable();
 }

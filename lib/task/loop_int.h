@@ -41,7 +41,7 @@ struct aion__task_slab;
 struct aion_loop {
 	struct aion__engine engine; /* first: an engine's address is its loop's */
 	unsigned budget;            /* of the running task */
-	struct aion_task *task_free;
+	struct aion__link *task_free; /* the free tasks' siblings */
 	struct aion__stack_pool stacks;
 	uint8_t stack_class; /* the default's */
 	_Atomic(struct aion__post *) posts; /* newest first */
@@ -54,20 +54,24 @@ struct aion_loop {
 	pthread_t thread;
 	struct aion__wheel wheel;
 	struct aion_task host; /* the thread itself, on its own stack */
-	struct aion__stack host_stack; /* of which nothing is known */
 	struct aion_group root;
 	struct aion__task_slab *task_slabs;
 	struct aion__overflow_watch overflow;
 	bool no_overflow_handler;
 	int host_fd; /* eventfd for another event loop, or -1 */
 	size_t call_nr;  /* offloaded calls that workers have */
-	size_t task_nr;
 	uint64_t spawn_nr;
+	uint64_t end_nr; /* of those, have ended */
 	uint64_t turn_nr;
-	struct aion__stack *parting; /* of a task that has ended, while it runs its last lines */
-	unsigned parting_class;
+	struct aion__stack *fresh;       /* the stack that was started last */
 	const struct aion_task *starter; /* who switched to the stack that was started last */
 };
+
+/* Tasks alive. */
+static inline size_t aion__loop_task_nr(const struct aion_loop *loop)
+{
+	return loop->spawn_nr - loop->end_nr;
+}
 
 static inline struct aion_loop *aion__loop(void)
 {
@@ -129,10 +133,10 @@ static inline struct aion_task *aion__loop_take(struct aion_loop *loop)
 	if (ready->mask >= AION__READY_PREFETCH_NR) {
 		const struct aion__runnable *later = ready->places[(ready->head + 1) & ready->mask];
 
-		__builtin_prefetch(((const struct aion_task *)later)->sp);
+		__builtin_prefetch(aion__task_of(later)->sp);
 		__builtin_prefetch(ready->places[(ready->head + 3) & ready->mask]);
 	}
-	return (struct aion_task *)next;
+	return aion__task_of(next);
 }
 
 static inline bool aion__loop_batch_is_over(const struct aion_loop *loop)
@@ -206,7 +210,7 @@ static inline struct aion_task *aion__loop_task(struct aion_loop *loop)
 {
 	if (aion__unlikely(!loop || !loop->engine.task || !aion__ring_is_alive(&loop->engine.ring)))
 		return NULL;
-	return (struct aion_task *)loop->engine.task;
+	return aion__task_of(loop->engine.task);
 }
 
 int aion__loop_yield_outlined(struct aion_loop *loop, struct aion_task *self);

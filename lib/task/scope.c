@@ -52,8 +52,8 @@ static void groups_visit(struct aion_group *visit)
 		struct aion_group *group = visit;
 
 		visit = group->visit;
-		for (struct aion_task *child = group->children; child; child = child->sibling_next)
-			visit = task_mark(child, visit);
+		for (struct aion__link *child = group->children.next; child != &group->children; child = child->next)
+			visit = task_mark(aion__container_of(child, struct aion_task, sibling), visit);
 	}
 }
 
@@ -154,6 +154,7 @@ void aion__scope_push(struct aion_task *task, struct aion_scope *scope, bool shi
 	else
 		task->outermost = scope;
 	task->scope = scope;
+	task->in_scope = true;
 	task->cancelled = scope->effective;
 }
 
@@ -166,10 +167,12 @@ void aion__scope_pop(struct aion_loop *loop, struct aion_scope *scope)
 	if (scope->timer.place)
 		aion__wheel_cancel(&loop->wheel, &scope->timer);
 	task->scope = scope->parent;
-	if (scope->parent)
+	if (scope->parent) {
 		scope->parent->inner = NULL;
-	else
+	} else {
 		task->outermost = NULL;
+		task->in_scope = false;
+	}
 	task->cancelled = scope->parent ? scope->parent->effective : aion__task_edge_cancelled(task);
 	if (!task->cancelled)
 		task->refused_nr = 0;

@@ -6,27 +6,33 @@
 #include "alloc_int.h"
 #include "loop_int.h"
 
+#define TASK_STRIDE ((sizeof(struct aion_task) + AION__CACHE_LINE - 1) / AION__CACHE_LINE * AION__CACHE_LINE)
+
 /* Task structs come in slabs, are recycled by the loop and freed with it. */
 struct aion__task_slab {
 	struct aion__task_slab *next;
-	struct aion_task tasks[AION__TASK_SLAB_NR];
+	char memory[AION__TASK_SLAB_NR * TASK_STRIDE + AION__CACHE_LINE]; /* the tasks, and what aligning them takes */
 };
 
 static int task_slab_grow(struct aion_loop *loop)
 {
 	struct aion__task_slab *slab;
+	uintptr_t first;
 
 	/* Every task and the host may be ready at once. */
-	if (aion__ready_reserve(&loop->engine.ready, loop->task_nr + AION__TASK_SLAB_NR + 1) < 0)
+	if (aion__ready_reserve(&loop->engine.ready, aion__loop_task_nr(loop) + AION__TASK_SLAB_NR + 1) < 0)
 		return -ENOMEM;
 	slab = aion__alloc_zeroed(sizeof(*slab));
 	if (!slab)
 		return -ENOMEM;
 	slab->next = loop->task_slabs;
 	loop->task_slabs = slab;
+	first = ((uintptr_t)slab->memory + AION__CACHE_LINE - 1) & ~(uintptr_t)(AION__CACHE_LINE - 1);
 	for (int i = AION__TASK_SLAB_NR - 1; i >= 0; i--) {
-		slab->tasks[i].sibling_next = loop->task_free;
-		loop->task_free = &slab->tasks[i];
+		struct aion_task *task = (struct aion_task *)(first + (size_t)i * TASK_STRIDE);
+
+		task->sibling.next = loop->task_free;
+		loop->task_free = &task->sibling;
 	}
 	return 0;
 }
@@ -41,86 +47,71 @@ void aion__task_slabs_free(struct aion_loop *loop)
 	}
 }
 
-/* A task in its group, not queued yet. NULL with *ret_error set, and the error in the group. */
-static struct aion_task *task_create(struct aion_loop *loop, struct aion_group *group, aion_fn *fn, void *arg,
-				     int *ret_error)
+/* Whether a task can be had at once. If not, task_prepare() tells why, or sees to it. */
+static inline bool task_is_at_hand(const struct aion_loop *loop, const struct aion_group *group)
 {
-	struct aion_task *task = loop->task_free;
+	return aion__likely(group->is_open && loop->task_free) && aion__ring_is_alive(&loop->engine.ring);
+}
 
-	if (aion__unlikely(!group->is_open || !aion__ring_is_alive(&loop->engine.ring))) {
-		*ret_error = group->is_open ? -ECHILD : -ESHUTDOWN;
-		return NULL;
-	}
-	if (aion__unlikely(!task)) {
-		*ret_error = task_slab_grow(loop);
-		if (*ret_error < 0)
-			return NULL;
-		task = loop->task_free;
-	}
-	loop->task_free = task->sibling_next;
+static int task_prepare(struct aion_loop *loop, const struct aion_group *group)
+{
+	if (!group->is_open)
+		return -ESHUTDOWN;
+	if (!aion__ring_is_alive(&loop->engine.ring))
+		return -ECHILD;
+	return loop->task_free ? 0 : task_slab_grow(loop);
+}
+
+/* A task in its group, not queued yet. There is one at hand. */
+static inline __attribute__((always_inline)) struct aion_task *task_create(struct aion_loop *loop,
+									    struct aion_group *group, aion_fn *fn,
+									    void *arg)
+{
+	struct aion__link *sibling = loop->task_free;
+	struct aion_task *task = aion__container_of(sibling, struct aion_task, sibling);
+
+	loop->task_free = sibling->next;
+	/* All that is not set here is empty, as task_end() has left it. */
 	task->runnable.is_awake = true;
 	task->sp = NULL;
-	task->stack = NULL;
-	task->group = group;
-	task->scope = NULL;
-	task->outermost = NULL;
 	task->cancelled = group->scope.effective;
+	task->stack_class = loop->stack_class;
 	task->cancelled_alone = false;
 	task->is_interruptible = false;
 	task->is_interrupted = false;
-	task->stack_class = loop->stack_class;
-	task->refused_nr = 0;
+	task->in_scope = false;
+	task->has_handle = false;
+	task->has_extras = false;
+	task->group = group;
 	task->fn = fn;
 	task->arg = arg;
-	task->handle = NULL;
-	task->locals = NULL;
-	task->name[0] = 0;
-	task->sibling_prev = NULL;
-	task->sibling_next = group->children;
-	if (group->children)
-		group->children->sibling_prev = task;
-	group->children = task;
-	group->child_nr++;
-	loop->task_nr++;
+	sibling->prev = &group->children;
+	sibling->next = group->children.next;
+	sibling->next->prev = sibling;
+	group->children.next = sibling;
 	loop->spawn_nr++;
 	return task;
-}
-
-static void task_recycle(struct aion_loop *loop, struct aion_task *task)
-{
-	task->sibling_next = loop->task_free;
-	loop->task_free = task;
-	loop->task_nr--;
 }
 
 static void task_check_ops(struct aion_loop *loop, struct aion_task *task)
 {
 	for (unsigned fd = 0; fd < loop->engine.fd_nr; fd++)
 		for (struct aion_op *op = loop->engine.fd_ops[fd]; op; op = op->fd_next)
-			AION_BUG_ON(op->task == task, "task \"%s\" ends with an operation in flight: opcode %u on descriptor %u",
+			AION_BUG_ON(op->task == &task->runnable, "task \"%s\" ends with an operation in flight: opcode %u on descriptor %u",
 				    task->name, op->opcode, fd);
 	AION_BUG_ON(true, "task \"%s\" ends with %u operations in flight", task->name, task->runnable.op_nr);
 }
 
-void aion__task_end(struct aion_loop *loop, struct aion_task *task, int64_t result)
+void aion__task_end_badly(struct aion_loop *loop, struct aion_task *task)
 {
-	struct aion_handle *handle = task->handle;
-
 	/* What comes next on this stack is the parent's: its tasks, its ring. */
 	AION_BUG_ON(!aion__ring_is_alive(&loop->engine.ring), "task \"%s\" ends in a forked child; it must call _exit()",
 		    task->name);
 	AION_BUG_ON(task->scope, "task \"%s\" ends inside an open scope or group", task->name);
-	if (aion__unlikely(task->runnable.op_nr))
-		task_check_ops(loop, task);
-	aion__group_child_ended(task->group, task, result);
-	if (handle) {
-		handle->task = NULL;
-		aion__future_finish(&loop->engine, &handle->future, result);
-	}
-	task_recycle(loop, task);
+	task_check_ops(loop, task);
 }
 
-/* The same for a task that never ran. */
+/* A task that never ran: an error of its group all the same, and the end of its handle. */
 static int spawn_failed(struct aion_group *group, const struct aion_spawn_options *options, struct aion_handle *handle,
 			int error)
 {
@@ -138,6 +129,7 @@ static int task_set_options(struct aion_task *task, const struct aion_spawn_opti
 	if (options->name) {
 		strncpy(task->name, options->name, sizeof(task->name) - 1);
 		task->name[sizeof(task->name) - 1] = 0;
+		task->has_extras = true;
 	}
 	if (options->stack_size) {
 		int class = aion__stack_class(options->stack_size);
@@ -155,42 +147,38 @@ static bool loop_is_here(const struct aion_loop *loop)
 	return loop == aion__loop() || (loop->is_bound && pthread_equal(loop->thread, pthread_self()));
 }
 
-int aion_spawn(struct aion_group *group, aion_fn *fn, void *arg)
-{
-	struct aion_loop *loop = group->loop;
-	struct aion_task *task;
-	int error;
-
-	if (aion__unlikely(loop != aion__loop()))
-		return aion_spawn_with(group, NULL, fn, arg);
-	task = task_create(loop, group, fn, arg, &error);
-	if (aion__unlikely(!task))
-		return spawn_failed(group, NULL, NULL, error);
-	aion__engine_queue(&loop->engine, &task->runnable);
-	return 0;
-}
-
 static int spawn_local(struct aion_group *group, struct aion_handle *handle, const struct aion_spawn_options *options,
 		       aion_fn *fn, void *arg)
 {
 	struct aion_loop *loop = group->loop;
 	struct aion_task *task;
-	int error;
+	int error = task_prepare(loop, group);
 
-	if (options && options->stack_size) {
+	if (error == 0 && options && options->stack_size)
 		error = aion__stack_class(options->stack_size);
-		if (error < 0)
-			return spawn_failed(group, options, handle, error);
-	}
-	task = task_create(loop, group, fn, arg, &error);
-	if (!task)
+	if (error < 0)
 		return spawn_failed(group, options, handle, error);
+	task = task_create(loop, group, fn, arg);
 	if (options)
 		task_set_options(task, options);
 	if (handle) {
 		task->handle = handle;
+		task->has_handle = true;
 		handle->task = task;
 	}
+	aion__engine_queue(&loop->engine, &task->runnable);
+	return 0;
+}
+
+int aion_spawn(struct aion_group *group, aion_fn *fn, void *arg)
+{
+	struct aion_loop *loop = group->loop;
+	struct aion_task *task;
+
+	/* What is rare is called last, here and below: then the usual case saves no registers. */
+	if (aion__unlikely(loop != aion__loop()) || aion__unlikely(!task_is_at_hand(loop, group)))
+		return aion_spawn_with(group, NULL, fn, arg);
+	task = task_create(loop, group, fn, arg);
 	aion__engine_queue(&loop->engine, &task->runnable);
 	return 0;
 }
@@ -253,13 +241,29 @@ int aion_spawn_with(struct aion_group *group, const struct aion_spawn_options *o
 	return spawn_local(group, NULL, options, fn, arg);
 }
 
+static __attribute__((noinline)) int spawn_into_slowly(struct aion_group *group, struct aion_handle *handle,
+						       const struct aion_spawn_options *options, aion_fn *fn, void *arg)
+{
+	AION_BUG_ON(!loop_is_here(group->loop), "aion_spawn_into() on another thread than the group's loop's");
+	return spawn_local(group, handle, options, fn, arg);
+}
+
 int aion_spawn_into(struct aion_group *group, struct aion_handle *handle, const struct aion_spawn_options *options,
 		    aion_fn *fn, void *arg)
 {
-	AION_BUG_ON(!loop_is_here(group->loop), "aion_spawn_into() on another thread than the group's loop's");
-	handle->future = (struct aion_future){.loop = group->loop, .kind = AION__FUTURE_HANDLE, .fd = -1};
+	struct aion_loop *loop = group->loop;
+	struct aion_task *task;
+
+	handle->future = (struct aion_future){.loop = loop, .kind = AION__FUTURE_HANDLE, .fd = -1};
 	handle->task = NULL;
-	return spawn_local(group, handle, options, fn, arg);
+	if (aion__unlikely(options || loop != aion__loop()) || aion__unlikely(!task_is_at_hand(loop, group)))
+		return spawn_into_slowly(group, handle, options, fn, arg);
+	task = task_create(loop, group, fn, arg);
+	task->handle = handle;
+	task->has_handle = true;
+	handle->task = task;
+	aion__engine_queue(&loop->engine, &task->runnable);
+	return 0;
 }
 
 int aion_spawn_copy(struct aion_group *group, aion_fn *fn, const void *args, size_t args_size)
@@ -272,9 +276,10 @@ int aion_spawn_copy(struct aion_group *group, aion_fn *fn, const void *args, siz
 		return args_size > AION_SPAWN_COPY_MAX ? -E2BIG : spawn_remote(group, NULL, fn, NULL, args, args_size);
 	if (args_size > AION_SPAWN_COPY_MAX)
 		return spawn_failed(group, NULL, NULL, -E2BIG);
-	task = task_create(loop, group, fn, NULL, &error);
-	if (!task)
+	error = task_prepare(loop, group);
+	if (error < 0)
 		return spawn_failed(group, NULL, NULL, error);
+	task = task_create(loop, group, fn, NULL);
 	if (args_size)
 		memcpy(task->copy, args, args_size);
 	task->arg = task->copy;
@@ -288,17 +293,22 @@ int aion_spawn_now(struct aion_group *group, aion_fn *fn, void *arg)
 	struct aion_task *self = aion__task_current();
 	struct aion_task *task;
 	unsigned budget;
-	int error;
 
 	AION_BUG_ON(!self || group->loop != loop, "aion_spawn_now() outside of the tasks of the group's loop");
-	task = task_create(loop, group, fn, arg, &error);
-	if (aion__unlikely(!task))
-		return spawn_failed(group, NULL, NULL, error);
+	if (aion__unlikely(!task_is_at_hand(loop, group))) {
+		int error = task_prepare(loop, group);
+
+		if (error < 0)
+			return spawn_failed(group, NULL, NULL, error);
+	}
+	task = task_create(loop, group, fn, arg);
 	/* The caller goes on next: it stands at the head of the queue while the child runs. Its budget is not renewed:
 	 * nobody else has run. */
 	budget = loop->budget;
 	loop->engine.ready.places[--loop->engine.ready.head & loop->engine.ready.mask] = &self->runnable;
-	aion__loop_switch(loop, self, task);
+	loop->engine.task = &task->runnable;
+	loop->budget = AION__TASK_BUDGET;
+	aion__loop_switch_fresh(loop, self, task);
 	loop->budget = budget;
 	return 0;
 }

@@ -14,35 +14,48 @@
 
 struct aion_loop;
 
+#define AION__CACHE_LINE 64
+
+/* Tasks are aligned to cache lines: one that runs to its end without a wait uses the first line only. */
 struct aion_task {
-	struct aion__runnable runnable; /* first: the queue's link is the task's address */
-	void *sp;                       /* while suspended */
-	struct aion__stack *stack;      /* NULL until it first runs */
-	struct aion_group *group;
-	struct aion_scope *scope;      /* the innermost that is open, NULL if none */
-	struct aion_scope *outermost;  /* the first of them */
-	struct aion_future *waits_for; /* valid while suspended in a wait for one future */
-	bool cancelled;                /* a checkpoint would say -ECANCELED */
-	bool cancelled_alone;          /* by aion_handle_cancel() */
-	bool is_interruptible;         /* its wait may be broken off */
-	bool is_interrupted;           /* it was */
-	uint8_t stack_class;
-	unsigned refused_nr; /* -ECANCELED in a row */
+	void *sp; /* while suspended, NULL until it first was */
 	aion_fn *fn;
 	void *arg;
-	struct aion_task *sibling_next; /* the group's children */
-	struct aion_task *sibling_prev;
+	struct aion_group *group;
+	struct aion__link sibling; /* the group's children; of a free task: next is the next free one's */
+	bool cancelled;            /* a checkpoint would say -ECANCELED */
+	uint8_t stack_class;
+	bool cancelled_alone;  /* by aion_handle_cancel() */
+	bool is_interruptible; /* its wait may be broken off */
+	bool is_interrupted;   /* it was */
+	bool in_scope;         /* scope is not NULL */
+	bool has_handle;       /* handle is valid */
+	bool has_extras;       /* name or locals are not empty */
+	struct aion__runnable runnable; /* its spare record is in the second line */
+
+	struct aion_future *waits_for; /* valid while suspended in a wait for one future */
 	struct aion_handle *handle;
-	void **locals; /* AION_LOCAL_MAX values, NULL until one is set */
-	struct aion__fiber fiber;
+	struct aion_scope *scope;     /* the innermost that is open, NULL if none */
+	struct aion_scope *outermost; /* the first of them */
+
+	void **locals;       /* AION_LOCAL_MAX values, NULL until one is set */
+	unsigned refused_nr; /* -ECANCELED in a row */
 	char name[AION_TASK_NAME_MAX];
+	struct aion__fiber fiber;
 	char copy[AION_SPAWN_COPY_MAX] __attribute__((aligned(16)));
 };
+
+_Static_assert(offsetof(struct aion_task, runnable.spare) == AION__CACHE_LINE, "the first line holds what every task uses");
+
+static inline struct aion_task *aion__task_of(const struct aion__runnable *runnable)
+{
+	return aion__container_of(runnable, struct aion_task, runnable);
+}
 
 /* The task that runs on this thread, NULL outside of tasks. */
 static inline struct aion_task *aion__task_current(void)
 {
-	return aion__engine ? (struct aion_task *)aion__engine->task : NULL;
+	return aion__engine && aion__engine->task ? aion__task_of(aion__engine->task) : NULL;
 }
 
 /* Break off its wait, or ask what it waits for to end; nothing if it does not wait. */
@@ -51,8 +64,8 @@ void aion__task_interrupt(struct aion_task *task);
 int aion__task_refuse(struct aion_task *task);
 /* What a fresh stack runs. */
 AION__SWITCH_ENTRY void *aion__task_entry(void);
-/* The task's function has returned: leave the group, wake who waits, recycle the struct. */
-void aion__task_end(struct aion_loop *loop, struct aion_task *task, int64_t result);
+/* A task that must not end as it does: say what is wrong, abort. */
+void aion__task_end_badly(struct aion_loop *loop, struct aion_task *task);
 void aion__task_destroy_locals(struct aion_task *task);
 
 /* Cancel a scope and everything inside it. */
@@ -71,7 +84,12 @@ static inline bool aion__task_edge_cancelled(const struct aion_task *task)
 void aion__group_init(struct aion_group *group, struct aion_loop *loop);
 /* An error of the group: kept if there is room, and everything else in the group cancelled. */
 void aion__group_fail(struct aion_group *group, const char *name, int code);
-/* A child has ended. */
-void aion__group_child_ended(struct aion_group *group, struct aion_task *child, int64_t result);
+/* A child has ended with an error. */
+void aion__group_child_failed(struct aion_group *group, const struct aion_task *child, int64_t result);
+
+static inline bool aion__group_has_children(const struct aion_group *group)
+{
+	return group->children.next != &group->children;
+}
 
 #endif
