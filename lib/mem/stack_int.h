@@ -90,6 +90,12 @@ static inline size_t aion__stack_size(const struct aion__stack *stack)
 	return (size_t)(stack->high - stack->low);
 }
 
+/* Whether one is there that has its memory. */
+static inline bool aion__stack_is_warm(const struct aion__stack_pool *pool, unsigned class)
+{
+	return aion__likely(pool->classes[class].idle != NULL);
+}
+
 /*
  * A stack, or NULL: no memory (-ENOMEM). Its content is whatever the task before left, or zeros.
  */

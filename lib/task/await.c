@@ -86,6 +86,56 @@ static __attribute__((noinline)) int64_t await_cancelled(struct aion_loop *loop,
 	return future_receive(task, future);
 }
 
+static __attribute__((noinline)) int64_t await_cancelled_at_once(struct aion_loop *loop, struct aion_task *task,
+								 struct aion_future *future)
+{
+	aion__loop_spend(loop, task);
+	return await_cancelled(loop, task, future);
+}
+
+static __attribute__((noinline)) int64_t await_done(struct aion_loop *loop, struct aion_task *task,
+						    struct aion_future *future)
+{
+	aion__loop_spend(loop, task);
+	return future_receive(task, future);
+}
+
+/* Cancelled while it waited. */
+static __attribute__((noinline)) int64_t await_cancelled_since(struct aion_task *task, struct aion_future *future)
+{
+	if (task->is_interrupted) {
+		task->is_interrupted = false;
+		aion__future_remove_runnable(future, &task->runnable);
+		/* What became done between the interruption and now is a result, and kept. */
+		if (!aion__future_is_done(future))
+			return aion__task_refuse(task);
+	}
+	return future_receive(task, future);
+}
+
+/* The caller's and the future's state allow the wait. */
+static inline __attribute__((always_inline)) int64_t await_pending(struct aion_loop *loop, struct aion_task *task,
+								    struct aion_future *future)
+{
+	task->is_interruptible = !future_must_end(future);
+	task->waits_for = future;
+	aion__loop_suspend(loop, task);
+	if (aion__unlikely(task->cancelled))
+		return await_cancelled_since(task, future);
+	AION_ASSERT(!task->is_interrupted);
+	future->flags |= AION__OP_RECEIVED;
+	return future->result;
+}
+
+/* With a record, as others wait for it, too. */
+static __attribute__((noinline)) int64_t await_among_others(struct aion_loop *loop, struct aion_task *task,
+							    struct aion_future *future)
+{
+	aion__future_add_runnable(future, &task->runnable);
+	return await_pending(loop, task, future);
+}
+
+/* What is rare is called last: the usual wait saves few registers. */
 int64_t aion_await(struct aion_future *future)
 {
 	struct aion_loop *loop = aion__loop();
@@ -94,20 +144,15 @@ int64_t aion_await(struct aion_future *future)
 	if (aion__unlikely(!task))
 		return aion__future_is_done(future) ? future->result : aion__loop_refuses(loop);
 	AION_BUG_ON(future->loop != loop && future->loop, "future awaited on another thread than its loop's");
-	if (aion__future_is_done(future)) {
-		aion__loop_spend(loop, task);
-		return future_receive(task, future);
-	}
+	if (aion__future_is_done(future))
+		return await_done(loop, task, future);
 	AION_BUG_ON(future->kind == AION__FUTURE_OP && future->state != AION__OP_IN_FLIGHT, "idle operation awaited");
-	if (aion__unlikely(task->cancelled)) {
-		aion__loop_spend(loop, task);
-		return await_cancelled(loop, task, future);
-	}
-	task->is_interruptible = !future_must_end(future);
-	/* What became done between the interruption and now is a result, and kept. */
-	if (aion__unlikely(future_suspend(loop, task, future) < 0 && !aion__future_is_done(future)))
-		return aion__task_refuse(task);
-	return future_receive(task, future);
+	if (aion__unlikely(task->cancelled))
+		return await_cancelled_at_once(loop, task, future);
+	if (aion__unlikely(future->waiters))
+		return await_among_others(loop, task, future);
+	future->waiters = (uintptr_t)&task->runnable | AION__WAITER_SINGLE;
+	return await_pending(loop, task, future);
 }
 
 int64_t aion_op_wait(struct aion_op *op)

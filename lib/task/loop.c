@@ -138,22 +138,37 @@ static inline struct aion__stack *task_take_stack(struct aion_loop *loop, struct
 	return stack;
 }
 
-int aion__loop_switch_fresh(struct aion_loop *loop, struct aion_task *self, struct aion_task *task)
+static int loop_switch_stack(struct aion_loop *loop, struct aion_task *self, struct aion_task *task,
+			     struct aion__stack *stack)
 {
-	struct aion__stack *stack;
 	int result;
 
-	while (!(stack = task_take_stack(loop, task))) {
-		task = aion__loop_next(loop);
-		if (task == self || task->sp)
-			return aion__loop_switch(loop, self, task);
-	}
 	loop->engine.task = &task->runnable;
 	loop->starter = self;
 	aion__fiber_leave(&self->fiber, &task->fiber);
 	result = aion__switch(&self->sp, stack->top, aion__task_entry);
 	aion__fiber_arrive(&self->fiber);
 	return result;
+}
+
+static __attribute__((noinline)) int loop_switch_cold(struct aion_loop *loop, struct aion_task *self,
+						      struct aion_task *task)
+{
+	struct aion__stack *stack;
+
+	while (!(stack = task_take_stack(loop, task))) {
+		task = aion__loop_next(loop);
+		if (task == self || task->sp)
+			return aion__loop_switch(loop, self, task);
+	}
+	return loop_switch_stack(loop, self, task, stack);
+}
+
+int aion__loop_switch_fresh(struct aion_loop *loop, struct aion_task *self, struct aion_task *task)
+{
+	if (aion__unlikely(!aion__stack_is_warm(&loop->stacks, task->stack_class)))
+		return loop_switch_cold(loop, self, task);
+	return loop_switch_stack(loop, self, task, task_take_stack(loop, task));
 }
 
 /* For where it is rare. */

@@ -55,6 +55,7 @@ struct aion_loop {
 	struct aion__wheel wheel;
 	struct aion_task host; /* the thread itself, on its own stack */
 	struct aion_group root;
+	struct aion__stack *fresh; /* the stack that was started last */
 	struct aion__task_slab *task_slabs;
 	struct aion__overflow_watch overflow;
 	bool no_overflow_handler;
@@ -63,7 +64,6 @@ struct aion_loop {
 	uint64_t spawn_nr;
 	uint64_t end_nr; /* of those, have ended */
 	uint64_t turn_nr;
-	struct aion__stack *fresh;       /* the stack that was started last */
 	const struct aion_task *starter; /* who switched to the stack that was started last */
 };
 
@@ -104,13 +104,16 @@ static inline void aion__loop_cut_batch(struct aion__ready *ready)
 		ready->batch_end = ready->head + AION__RUN_MAX;
 }
 
-/* Nothing but ready tasks: no post, no timer to look at, a ring that holds nothing. */
+/* Nothing but ready tasks: no post, no timer to look at, a ring that holds nothing. As nothing is read on the strength
+ * of it, the order of these loads is free. */
 static inline bool aion__loop_has_only_tasks(const struct aion_loop *loop)
 {
-	const struct aion__ring *ring = &loop->engine.ring;
+	const struct io_uring *uring = &loop->engine.ring.uring;
 
-	return !aion__ready_is_empty(&loop->engine.ready) && !loop->wheel.nr && !aion__ring_queued(ring) &&
-	       !aion__ring_flags(ring) && !aion__ring_cq_ready(ring) &&
+	return !aion__ready_is_empty(&loop->engine.ready) && !loop->wheel.nr &&
+	       uring->sq.sqe_tail == __atomic_load_n(uring->sq.khead, __ATOMIC_RELAXED) &&
+	       !aion__ring_flags(&loop->engine.ring) &&
+	       *uring->cq.khead == __atomic_load_n(uring->cq.ktail, __ATOMIC_RELAXED) &&
 	       !atomic_load_explicit(&loop->posts, memory_order_relaxed);
 }
 

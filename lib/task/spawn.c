@@ -244,6 +244,7 @@ int aion_spawn_with(struct aion_group *group, const struct aion_spawn_options *o
 static __attribute__((noinline)) int spawn_into_slowly(struct aion_group *group, struct aion_handle *handle,
 						       const struct aion_spawn_options *options, aion_fn *fn, void *arg)
 {
+	handle->task = NULL;
 	AION_BUG_ON(!loop_is_here(group->loop), "aion_spawn_into() on another thread than the group's loop's");
 	return spawn_local(group, handle, options, fn, arg);
 }
@@ -254,8 +255,12 @@ int aion_spawn_into(struct aion_group *group, struct aion_handle *handle, const 
 	struct aion_loop *loop = group->loop;
 	struct aion_task *task;
 
-	handle->future = (struct aion_future){.loop = loop, .kind = AION__FUTURE_HANDLE, .fd = -1};
-	handle->task = NULL;
+	handle->future.waiters = 0;
+	handle->future.loop = loop;
+	handle->future.kind = AION__FUTURE_HANDLE;
+	handle->future.state = 0;
+	handle->future.flags = 0;
+	handle->future.fd = -1;
 	if (aion__unlikely(options || loop != aion__loop()) || aion__unlikely(!task_is_at_hand(loop, group)))
 		return spawn_into_slowly(group, handle, options, fn, arg);
 	task = task_create(loop, group, fn, arg);

@@ -77,6 +77,12 @@ int64_t aion_sleep(int64_t duration_ns)
 	return duration_ns <= 0 ? aion_yield() : aion_sleep_until(aion_after(duration_ns));
 }
 
+static __attribute__((noinline)) int yield_cancelled(struct aion_loop *loop, struct aion_task *task)
+{
+	aion__loop_spend(loop, task);
+	return aion__task_refuse(task);
+}
+
 int aion_yield(void)
 {
 	struct aion_loop *loop = aion__loop();
@@ -84,9 +90,7 @@ int aion_yield(void)
 
 	if (aion__unlikely(!task))
 		return aion__loop_refuses(loop);
-	if (aion__unlikely(task->cancelled)) {
-		aion__loop_spend(loop, task);
-		return aion__task_refuse(task);
-	}
+	if (aion__unlikely(task->cancelled))
+		return yield_cancelled(loop, task);
 	return aion__loop_yield(loop, task);
 }
