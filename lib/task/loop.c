@@ -151,6 +151,26 @@ static int loop_switch_stack(struct aion_loop *loop, struct aion_task *self, str
 	return result;
 }
 
+/* From a stack that is dead to a task that runs for the first time, but needs a stack of another size. */
+static __attribute__((noinline)) AION__SWITCH_ENTRY void task_leave_for_fresh(struct aion_loop *loop, struct aion_task *task,
+									      unsigned dead_class,
+									      struct aion__stack *dead)
+{
+	struct aion__stack *stack = NULL;
+	void *dead_sp;
+
+	while (!task->sp && !(stack = task_take_stack(loop, task)))
+		task = aion__loop_next(loop);
+	loop->engine.task = &task->runnable;
+	loop->starter = NULL;
+	aion__stack_put_running(&loop->stacks, dead_class, dead);
+	aion__fiber_leave_for_ever(&task->fiber);
+	if (task->sp)
+		aion__switch_leave(task->sp);
+	aion__switch(&dead_sp, stack->top, aion__task_entry);
+	__builtin_unreachable();
+}
+
 static __attribute__((noinline)) int loop_switch_cold(struct aion_loop *loop, struct aion_task *self,
 						      struct aion_task *task)
 {
@@ -183,56 +203,49 @@ int aion__loop_switch_turning(struct aion_loop *loop, struct aion_task *self)
 	return aion__loop_switch(loop, self, aion__loop_take(loop));
 }
 
-/* Run the task, then whatever fresh task is next: it takes over the stack, without a switch. Returns a task that has
- * a stack of its own to go on with, or needs one of another size. */
-static inline struct aion_task *task_run_all(struct aion_loop *loop, struct aion__stack *stack, unsigned class)
+/*
+ * Run the task, then whatever fresh task is next: it takes over the stack, without a switch. The end is a task that has
+ * a stack of its own, or needs one of another size.
+ */
+AION__SWITCH_ENTRY void *aion__task_entry(void)
 {
+	struct aion_loop *loop = aion__loop();
 	struct aion_task *task = aion__task_of(loop->engine.task);
-	struct aion_task *next;
+	struct aion__stack *stack = loop->fresh;
+	const struct aion_task *starter = loop->starter;
+	aion_fn *fn = task->fn;
+	void *arg = task->arg;
 
+	aion__fiber_arrive(&task->fiber);
 	for (;;) {
-		int64_t result = task->fn(task->arg);
+		int64_t result = fn(arg);
+		unsigned class = task->stack_class;
 
 		if (aion__unlikely(task->has_extras) && task->locals)
 			aion__task_destroy_locals(task);
 		task_end(loop, task, result);
-		next = aion__loop_next(loop);
+		task = aion__loop_next(loop);
 		loop->budget = AION__TASK_BUDGET;
-		if (next->sp || next->stack_class != class)
-			break;
-		task = next;
-		stack->owner = task;
-		aion__fiber_init(&task->fiber, stack->low, aion__stack_size(stack));
+		if (!task->sp && task->stack_class == class) {
+			stack->owner = task;
+			aion__fiber_init(&task->fiber, stack->low, aion__stack_size(stack));
+			loop->engine.task = &task->runnable;
+			fn = task->fn;
+			arg = task->arg;
+			continue;
+		}
+		stack->owner = NULL;
+		if (aion__unlikely(!task->sp))
+			task_leave_for_fresh(loop, task, class, stack);
 		loop->engine.task = &task->runnable;
+		aion__stack_put_running(&loop->stacks, class, stack);
+		aion__fiber_leave_for_ever(&task->fiber);
+		/* Into the task that started this stack by returning, which the processor foresees. Another one is
+		 * resumed by the very call that runs tasks: where that one was called from here, too, the processor
+		 * foresees right where its function returns to. */
+		if (task == starter)
+			return task->sp;
+		fn = aion__switch_leave;
+		arg = task->sp;
 	}
-	stack->owner = NULL;
-	return next;
-}
-
-AION__SWITCH_ENTRY void *aion__task_entry(void)
-{
-	struct aion_loop *loop = aion__loop();
-	const struct aion_task *starter = loop->starter;
-	struct aion__stack *stack = loop->fresh;
-	unsigned class = aion__task_of(loop->engine.task)->stack_class;
-	struct aion__stack *fresh = NULL;
-	struct aion_task *next;
-	void *dead_sp;
-
-	aion__fiber_arrive(&aion__task_of(loop->engine.task)->fiber);
-	next = task_run_all(loop, stack, class);
-	/* A task of another stack size is started from here; whoever is resumed gets this stack's place. */
-	while (aion__unlikely(!next->sp) && !(fresh = task_take_stack(loop, next)))
-		next = aion__loop_next(loop);
-	loop->engine.task = &next->runnable;
-	aion__stack_put_running(&loop->stacks, class, stack);
-	aion__fiber_leave_for_ever(&next->fiber);
-	/* Into the task that started this stack by returning, which the processor foresees; into others it does not, and
-	 * then each return on the way would be foreseen wrongly. */
-	if (next->sp && next == starter)
-		return next->sp;
-	if (next->sp)
-		aion__switch(&dead_sp, next->sp, NULL);
-	aion__switch(&dead_sp, fresh->top, aion__task_entry);
-	__builtin_unreachable();
 }

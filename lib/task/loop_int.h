@@ -104,8 +104,11 @@ static inline void aion__loop_cut_batch(struct aion__ready *ready)
 		ready->batch_end = ready->head + AION__RUN_MAX;
 }
 
-/* Nothing but ready tasks: no post, no timer to look at, a ring that holds nothing. As nothing is read on the strength
- * of it, the order of these loads is free. */
+/*
+ * Nothing but ready tasks: no timer to look at, a ring that holds nothing. Posts are not looked for: whoever posts wakes
+ * the loop through the ring, or somebody has whose post has not run yet. Nothing is read on the strength of it, so the
+ * order of the loads is free.
+ */
 static inline bool aion__loop_has_only_tasks(const struct aion_loop *loop)
 {
 	const struct io_uring *uring = &loop->engine.ring.uring;
@@ -113,8 +116,7 @@ static inline bool aion__loop_has_only_tasks(const struct aion_loop *loop)
 	return !aion__ready_is_empty(&loop->engine.ready) && !loop->wheel.nr &&
 	       uring->sq.sqe_tail == __atomic_load_n(uring->sq.khead, __ATOMIC_RELAXED) &&
 	       !aion__ring_flags(&loop->engine.ring) &&
-	       *uring->cq.khead == __atomic_load_n(uring->cq.ktail, __ATOMIC_RELAXED) &&
-	       !atomic_load_explicit(&loop->posts, memory_order_relaxed);
+	       *uring->cq.khead == __atomic_load_n(uring->cq.ktail, __ATOMIC_RELAXED);
 }
 
 /* A turn, if that is no more than looking. */
@@ -178,7 +180,7 @@ static inline __attribute__((always_inline)) int aion__loop_switch(struct aion_l
 	if (aion__unlikely(!task->sp))
 		return aion__loop_switch_fresh(loop, self, task);
 	aion__fiber_leave(&self->fiber, &task->fiber);
-	result = aion__switch(&self->sp, task->sp, NULL);
+	result = aion__switch_resume(&self->sp, task->sp);
 	aion__fiber_arrive(&self->fiber);
 	return result;
 }

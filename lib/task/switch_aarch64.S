@@ -6,6 +6,18 @@
  * first, as frame-pointer unwinders want it. x18 belongs to the platform and is not touched.
  */
 	.text
+	/* int aion__switch_resume(void **save_sp, void *sp) */
+	.globl	aion__switch_resume
+	.hidden	aion__switch_resume
+	.type	aion__switch_resume, %function
+	.p2align 6
+aion__switch_resume:
+	.cfi_startproc
+	mov	x2, #0
+	b	aion__switch
+	.cfi_endproc
+	.size	aion__switch_resume, . - aion__switch_resume
+
 	.globl	aion__switch
 	.hidden	aion__switch
 	.type	aion__switch, %function
@@ -78,5 +90,29 @@ aion__switch:
 	b	.Lresume
 	.cfi_endproc
 	.size	aion__switch, . - aion__switch
+
+	/* int64_t aion__switch_leave(void *sp) */
+	.globl	aion__switch_leave
+	.hidden	aion__switch_leave
+	.type	aion__switch_leave, %function
+	.p2align 4
+aion__switch_leave:
+	.cfi_startproc
+	.cfi_undefined x30
+	mov	sp, x0
+	ldp	x19, x20, [sp, #16]
+	ldp	x21, x22, [sp, #32]
+	ldp	x23, x24, [sp, #48]
+	ldp	x25, x26, [sp, #64]
+	ldp	x27, x28, [sp, #80]
+	ldp	d8, d9, [sp, #96]
+	ldp	d10, d11, [sp, #112]
+	ldp	d12, d13, [sp, #128]
+	ldp	d14, d15, [sp, #144]
+	ldp	x29, x30, [sp], #160
+	mov	w0, #0
+	br	x30
+	.cfi_endproc
+	.size	aion__switch_leave, . - aion__switch_leave
 
 	.section .note.GNU-stack, "", %progbits

@@ -30,6 +30,15 @@
 typedef void *aion__switch_entry(void);
 int aion__switch(void **save_sp, void *sp, aion__switch_entry *entry) __attribute__((visibility("hidden")));
 
+/* The same with entry NULL. */
+int aion__switch_resume(void **save_sp, void *sp) __attribute__((visibility("hidden")));
+
+/*
+ * Go on in another context for good: the stack of the caller is dead. Does not return. It has the type of a task's
+ * function, so that aion__task_entry() can call it in a task's place.
+ */
+int64_t aion__switch_leave(void *sp) __attribute__((visibility("hidden")));
+
 /*
  * A context as AddressSanitizer knows it; empty in other builds. Kept by whoever keeps the saved sp: one in each task,
  * one for the thread's own stack.

@@ -47,3 +47,14 @@ int aion__switch(void **save_sp, void *sp, void *(*entry)(void))
 	AION_BUG_ON(swapcontext(&self, entry ? &fresh : sp) < 0, "swapcontext failed");
 	return 0;
 }
+
+int aion__switch_resume(void **save_sp, void *sp)
+{
+	return aion__switch(save_sp, sp, NULL);
+}
+
+int64_t aion__switch_leave(void *sp)
+{
+	AION_BUG_ON(setcontext(sp) < 0, "setcontext failed");
+	__builtin_unreachable();
+}
