@@ -103,8 +103,8 @@ static inline void task_leave_group(struct aion_loop *loop, struct aion_task *ta
 		aion__engine_make_ready(&loop->engine, &group->joiner->runnable);
 }
 
-/* The task's function has returned: leave the group, wake who waits, recycle the struct. What task_create() does not set
- * is empty from here on. */
+/* The task's function has returned: leave the group, wake who waits, recycle the struct. What task_create() does not
+ * set is empty from here on: refused_nr is not 0 only while the task is cancelled. */
 static inline void task_end(struct aion_loop *loop, struct aion_task *task, int64_t result)
 {
 	if (aion__unlikely(task->in_scope | task->runnable.op_nr) || !aion__ring_is_alive(&loop->engine.ring))
@@ -138,7 +138,7 @@ static inline struct aion__stack *task_take_stack(struct aion_loop *loop, struct
 	return stack;
 }
 
-static int loop_switch_stack(struct aion_loop *loop, struct aion_task *self, struct aion_task *task,
+static inline int loop_switch_stack(struct aion_loop *loop, struct aion_task *self, struct aion_task *task,
 			     struct aion__stack *stack)
 {
 	int result;
@@ -152,7 +152,8 @@ static int loop_switch_stack(struct aion_loop *loop, struct aion_task *self, str
 }
 
 /* From a stack that is dead to a task that runs for the first time, but needs a stack of another size. */
-static __attribute__((noinline)) AION__SWITCH_ENTRY void task_leave_for_fresh(struct aion_loop *loop, struct aion_task *task,
+static __attribute__((noinline)) AION__SWITCH_ENTRY void task_leave_for_fresh(struct aion_loop *loop,
+									      struct aion_task *task,
 									      unsigned dead_class,
 									      struct aion__stack *dead)
 {
@@ -171,6 +172,7 @@ static __attribute__((noinline)) AION__SWITCH_ENTRY void task_leave_for_fresh(st
 	__builtin_unreachable();
 }
 
+/* Without memory for a stack a task ends here, and the next one's turn has come. */
 static __attribute__((noinline)) int loop_switch_cold(struct aion_loop *loop, struct aion_task *self,
 						      struct aion_task *task)
 {
@@ -184,6 +186,7 @@ static __attribute__((noinline)) int loop_switch_cold(struct aion_loop *loop, st
 	return loop_switch_stack(loop, self, task, stack);
 }
 
+/* The usual case saves no register. */
 int aion__loop_switch_fresh(struct aion_loop *loop, struct aion_task *self, struct aion_task *task)
 {
 	if (aion__unlikely(!aion__stack_is_warm(&loop->stacks, task->stack_class)))

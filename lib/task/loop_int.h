@@ -136,9 +136,11 @@ static inline struct aion_task *aion__loop_take(struct aion_loop *loop)
 	struct aion__runnable *next = ready->places[ready->head++ & ready->mask];
 
 	if (ready->mask >= AION__READY_PREFETCH_NR) {
-		const struct aion__runnable *later = ready->places[(ready->head + 1) & ready->mask];
+		const char *sp = aion__task_of(ready->places[(ready->head + 1) & ready->mask])->sp;
 
-		__builtin_prefetch(aion__task_of(later)->sp);
+		/* What the switch reads may lie in two lines. */
+		__builtin_prefetch(sp);
+		__builtin_prefetch(sp + AION__CACHE_LINE - 1);
 		__builtin_prefetch(ready->places[(ready->head + 3) & ready->mask]);
 	}
 	return aion__task_of(next);
@@ -166,7 +168,7 @@ static inline struct aion_task *aion__loop_next(struct aion_loop *loop)
 int aion__loop_switch_fresh(struct aion_loop *loop, struct aion_task *self, struct aion_task *task);
 int aion__loop_switch_turning(struct aion_loop *loop, struct aion_task *self);
 
-/* For a task that is not in the queue. */
+/* For one that is not in the queue. */
 static inline __attribute__((always_inline)) int aion__loop_switch(struct aion_loop *loop, struct aion_task *self,
 								    struct aion_task *task)
 {
@@ -185,7 +187,7 @@ static inline __attribute__((always_inline)) int aion__loop_switch(struct aion_l
 	return result;
 }
 
-/* For the next task. Self is queued, or will be. */
+/* For the next one. Self is queued, or will be. */
 static inline __attribute__((always_inline)) int aion__loop_switch_next(struct aion_loop *loop, struct aion_task *self)
 {
 	if (aion__loop_batch_is_over(loop) && aion__unlikely(!aion__loop_turn_quickly(loop)))

@@ -97,7 +97,8 @@ static void task_check_ops(struct aion_loop *loop, struct aion_task *task)
 {
 	for (unsigned fd = 0; fd < loop->engine.fd_nr; fd++)
 		for (struct aion_op *op = loop->engine.fd_ops[fd]; op; op = op->fd_next)
-			AION_BUG_ON(op->task == &task->runnable, "task \"%s\" ends with an operation in flight: opcode %u on descriptor %u",
+			AION_BUG_ON(op->task == &task->runnable,
+				    "task \"%s\" ends with an operation in flight: opcode %u on descriptor %u",
 				    task->name, op->opcode, fd);
 	AION_BUG_ON(true, "task \"%s\" ends with %u operations in flight", task->name, task->runnable.op_nr);
 }

@@ -45,7 +45,7 @@ struct aion_task {
 	char copy[AION_SPAWN_COPY_MAX] __attribute__((aligned(16)));
 };
 
-_Static_assert(offsetof(struct aion_task, runnable.spare) == AION__CACHE_LINE, "the first line holds what every task uses");
+_Static_assert(offsetof(struct aion_task, runnable.spare) == AION__CACHE_LINE, "the first line is for what all use");
 
 static inline struct aion_task *aion__task_of(const struct aion__runnable *runnable)
 {
