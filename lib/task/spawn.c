@@ -71,6 +71,7 @@ static inline __attribute__((always_inline)) struct aion_task *task_create(struc
 	struct aion_task *task = aion__container_of(sibling, struct aion_task, sibling);
 
 	loop->task_free = sibling->next;
+	__builtin_prefetch(sibling->next, 1); /* for who spawns thousands: 3 % */
 	/* All that is not set here is empty, as task_end() has left it. */
 	task->runnable.is_awake = true;
 	task->sp = NULL;
