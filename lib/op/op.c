@@ -143,7 +143,7 @@ static int64_t job_run(struct aion__job *job)
 
 static void op_job_put(struct aion__engine *engine, struct aion__op_job *op_job)
 {
-	op_job->op->job = NULL;
+	op_job->op->future.flags &= (uint16_t)~AION__OP_JOB;
 	op_job->free_next = engine->job_free;
 	engine->job_free = op_job;
 }
@@ -247,7 +247,7 @@ void aion_op_cancel(struct aion_op *op)
 	if (op->future.flags & AION__OP_CANCEL_SENT || !aion__ring_is_alive(&engine->ring))
 		return;
 	op->future.flags |= AION__OP_CANCEL_SENT;
-	if (op->job) {
+	if (op->future.flags & AION__OP_JOB) {
 		struct aion__op_job *op_job = op->job;
 
 		if (engine->ring.backend->withdraw_job(&engine->ring, &op_job->job)) {

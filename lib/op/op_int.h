@@ -86,7 +86,6 @@ static inline void aion__op_reset(struct aion__engine *engine, struct aion_op *o
 	op->future.state = AION__OP_IN_FLIGHT;
 	op->future.flags = (uint16_t)flags;
 	op->future.fd = fd;
-	op->job = NULL;
 	op->task = owner;
 	if (owner)
 		owner->op_nr++;
@@ -105,8 +104,49 @@ static inline void aion__op_disown(struct aion_op *op)
 static inline void aion__op_end(struct aion__engine *engine, struct aion_op *op, int64_t result)
 {
 	op->future.state = AION__OP_DONE;
-	aion__op_disown(op);
+	if (op->task)
+		((struct aion__runnable *)op->task)->op_nr--;
 	aion__future_finish(engine, &op->future, result);
+}
+
+/* What keeps a completion from being the plain end of its operation. */
+#if defined(AION__ASAN) || defined(AION_VALGRIND)
+#define AION__OP_NOT_PLAIN (~(unsigned)(AION__OP_RETRY | AION__OP_LINKED | AION__OP_RESULT_FD))
+#else
+#define AION__OP_NOT_PLAIN (~(unsigned)(AION__OP_RETRY | AION__OP_LINKED | AION__OP_RESULT_FD | AION__OP_FILLS))
+#endif
+
+/*
+ * The end of most operations: no error (which may mean a second try, or a cancel), nothing to follow, nobody but the
+ * future to be told, and one task waits for it, alone. False if it is another kind: nothing has been done. A task that
+ * waits for an operation without a record is not queued, for its wait is never broken off.
+ */
+static inline bool aion__op_end_plain(const struct io_uring_cqe *cqe, struct aion__ready *ready)
+{
+	struct aion_op *op = (struct aion_op *)(uintptr_t)cqe->user_data;
+	/* Both at once: plain is no flag and no sign. */
+	uint64_t flags_result = (uint64_t)cqe->flags << 32 | (uint32_t)cqe->res;
+	struct aion__runnable *waiter;
+	uintptr_t waiters;
+
+	if (AION__FAULTS_ON || aion__unlikely(cqe->user_data & 1 || flags_result > INT32_MAX ||
+					      op->future.flags & AION__OP_NOT_PLAIN))
+		return false;
+	waiters = op->future.waiters;
+	if (aion__unlikely(!(waiters & AION__WAITER_SINGLE)))
+		return false;
+	if (op->future.flags & AION__OP_LINKED)
+		aion__op_unlink(op);
+	if (op->task)
+		((struct aion__runnable *)op->task)->op_nr--;
+	op->future.result = (int64_t)flags_result;
+	op->future.waiters = AION__WAITERS_DONE;
+	op->future.state = AION__OP_DONE;
+	waiter = (struct aion__runnable *)(waiters - AION__WAITER_SINGLE);
+	AION_ASSERT(!waiter->is_queued);
+	waiter->is_queued = true;
+	ready->places[ready->tail++ & ready->mask] = waiter;
+	return true;
 }
 
 /* The entry of an operation that the ring takes. NULL: done with -ENOMEM. */
