@@ -198,10 +198,22 @@ int64_t aion_nop(void)
 		aion__loop_spend(loop, task);
 		return aion__task_refuse(task);
 	}
-	sqe = aion__op_begin(&loop->engine, &op, IORING_OP_NOP, -1, 0); /* every kernel has it */
+	sqe = aion__engine_sqe(&loop->engine); /* every kernel has it */
 	io_uring_prep_nop(sqe);
+	sqe->user_data = (uintptr_t)&op;
+	/* Only what its end and a cancel look at. It stands on the stack of the task that waits for it, which cannot end
+	 * before: so it is not counted as the task's. */
+	op.future.loop = loop;
+	op.future.kind = AION__FUTURE_OP;
+	op.future.state = AION__OP_IN_FLIGHT;
+	op.future.flags = 0;
+	op.future.fd = -1;
+	op.future.waiters = (uintptr_t)&task->runnable | AION__WAITER_SINGLE;
+	op.task = NULL;
+	loop->engine.in_flight_nr++;
 	task->is_interruptible = false;
-	future_suspend(loop, task, &op.future);
+	task->waits_for = &op.future;
+	aion__loop_suspend(loop, task);
 	return op.future.result;
 }
 
