@@ -159,13 +159,19 @@ static __attribute__((noinline)) unsigned engine_reap_slow(struct aion__engine *
 	return nr;
 }
 
-unsigned aion__engine_reap(struct aion__engine *engine)
+/* Inline behind the enter, for the same reason as that: see aion__ring_enter_once(). */
+static inline __attribute__((always_inline)) unsigned engine_reap(struct aion__engine *engine)
 {
 	unsigned nr = engine_take_plain(engine);
 
 	if (aion__unlikely(aion__ring_cq_ready(&engine->ring)))
 		nr += engine_reap_slow(engine);
 	return nr;
+}
+
+unsigned aion__engine_reap(struct aion__engine *engine)
+{
+	return engine_reap(engine);
 }
 
 /*
@@ -203,7 +209,7 @@ void aion__engine_enter(struct aion__engine *engine, unsigned wait_nr, int64_t d
 		engine_refused(engine, result);
 		return;
 	}
-	aion__engine_reap(engine);
+	engine_reap(engine);
 }
 
 /*

@@ -37,8 +37,7 @@ static int kernel_enter(struct aion__ring *ring, unsigned to_submit, unsigned wa
 #endif
 	if (wait_nr && deadline_ns != AION_NEVER)
 		return kernel_enter_until(ring, to_submit, wait_nr, deadline_ns);
-	return (int)aion__syscall6(__NR_io_uring_enter, ring->enter_fd, to_submit, wait_nr,
-				   ring->enter_flags | IORING_ENTER_GETEVENTS, 0, _NSIG / 8);
+	return aion__kernel_enter(ring, to_submit, wait_nr);
 }
 
 static int kernel_register(struct aion__ring *ring, unsigned opcode, const void *arg, unsigned nr)
