@@ -37,6 +37,11 @@ void aion__fault_arm(enum aion__fault point, unsigned after, unsigned times, int
 	p->times = times;
 }
 
+bool aion__fault_is_armed(enum aion__fault point)
+{
+	return points[point].times;
+}
+
 unsigned aion__fault_passed(enum aion__fault point)
 {
 	return atomic_load(&points[point].passed);

@@ -5,6 +5,8 @@
  * Fault points: named places where a test can make the library see an error that the kernel will not give on demand.
  * Compiled in only where AION_FAULTS is defined (debug, asan, valgrind builds); else a constant 0.
  */
+#include <stdbool.h>
+
 enum aion__fault {
 	AION__FAULT_NONE,
 	AION__FAULT_ALLOC,          /* the allocator returns NULL */
@@ -21,20 +23,26 @@ enum aion__fault {
 };
 
 #ifdef AION_FAULTS
-#define AION__FAULTS_ON 1
 /* The value (< 0, -errno) to fail with at this pass through the point, or 0. */
 int aion__fault_hit(enum aion__fault point);
 /* Arm: let `after` passes through, then fail `times` times with `value` (-errno). */
 void aion__fault_arm(enum aion__fault point, unsigned after, unsigned times, int value);
+/* Whether passes through the point may fail. */
+bool aion__fault_is_armed(enum aion__fault point);
 /* How often the point has been passed since it was armed. */
 unsigned aion__fault_passed(enum aion__fault point);
 void aion__fault_reset(void);
 #else
-#define AION__FAULTS_ON 0
 static inline int aion__fault_hit(enum aion__fault point)
 {
 	(void)point;
 	return 0;
+}
+
+static inline bool aion__fault_is_armed(enum aion__fault point)
+{
+	(void)point;
+	return false;
 }
 #endif
 

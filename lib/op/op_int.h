@@ -119,7 +119,7 @@ static inline void aion__op_end(struct aion__engine *engine, struct aion_op *op,
 /*
  * The end of most operations: no error (which may mean a second try, or a cancel), nothing to follow, nobody but the
  * future to be told, and one task waits for it, alone. False if it is another kind: nothing has been done. A task that
- * waits for an operation without a record is not queued, for its wait is never broken off.
+ * waits for an operation without a record is not awake, for its wait is never broken off.
  */
 static inline bool aion__op_end_plain(const struct io_uring_cqe *cqe, struct aion__ready *ready)
 {
@@ -129,8 +129,8 @@ static inline bool aion__op_end_plain(const struct io_uring_cqe *cqe, struct aio
 	struct aion__runnable *waiter;
 	uintptr_t waiters;
 
-	if (AION__FAULTS_ON || aion__unlikely(cqe->user_data & 1 || flags_result > INT32_MAX ||
-					      op->future.flags & AION__OP_NOT_PLAIN))
+	if (aion__unlikely(cqe->user_data & 1 || flags_result > INT32_MAX || op->future.flags & AION__OP_NOT_PLAIN ||
+			   aion__fault_is_armed(AION__FAULT_CQE_RESULT)))
 		return false;
 	waiters = op->future.waiters;
 	if (aion__unlikely(!(waiters & AION__WAITER_SINGLE)))
@@ -143,8 +143,8 @@ static inline bool aion__op_end_plain(const struct io_uring_cqe *cqe, struct aio
 	op->future.waiters = AION__WAITERS_DONE;
 	op->future.state = AION__OP_DONE;
 	waiter = (struct aion__runnable *)(waiters - AION__WAITER_SINGLE);
-	AION_ASSERT(!waiter->is_queued);
-	waiter->is_queued = true;
+	AION_ASSERT(!waiter->is_awake);
+	waiter->is_awake = true;
 	ready->places[ready->tail++ & ready->mask] = waiter;
 	return true;
 }
