@@ -291,6 +291,7 @@ TASK_TEST(file_close, keeps_results_that_came_first)
 	char buf[10];
 	int fds[2];
 
+	test_machine_be_prompt();
 	test_pipe(fds);
 	cr_assert_eq(write(fds[1], "abc", 3), 3);
 	aion_op_read(&read, fds[0], buf, sizeof(buf));

@@ -315,6 +315,7 @@ TASK_TEST(file_space, job_without_threads_is_refused)
 	TEST_DIR();
 	int fd = test_file_make("f", SIZE);
 
+	TEST_NEEDS_KERNEL("a simulated machine starts no threads");
 	aion__fault_arm(AION__FAULT_THREAD_CREATE, 0, 1, -EAGAIN);
 	assert_result(aion_fadvise(fd, 0, LONG, POSIX_FADV_NORMAL), -EAGAIN);
 	aion__fault_reset();

@@ -16,6 +16,7 @@ TASK_TEST(file_op, many_reads_leave_in_one_batch)
 	char *buf = malloc(SIZE);
 	uint64_t enter_nr = test_stats().enter_nr;
 
+	test_machine_be_prompt();
 	memset(ops, 0, sizeof(ops));
 	for (int i = 0; i < NR; i++)
 		aion_op_pread(&ops[i], fd, buf + i * EACH, EACH, i * EACH);

@@ -36,6 +36,7 @@ TEST_IN_TASK(op_cancel, a_read_that_has_bytes_gives_them)
 	char buf[8];
 	int pipe_fds[2];
 
+	test_machine_be_prompt();
 	cr_assert_eq(pipe(pipe_fds), 0);
 	cr_assert_eq(write(pipe_fds[1], "bytes", 5), 5);
 	aion_op_read(&op, pipe_fds[0], buf, sizeof(buf));

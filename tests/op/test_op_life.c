@@ -48,6 +48,7 @@ TEST_IN_TASK(op_life, many_leave_in_one_batch)
 	struct aion_op ops[100] = {0};
 	struct aion_future *futures[100];
 
+	test_machine_be_prompt();
 	for (int i = 0; i < 100; i++) {
 		aion_op_nop(&ops[i]);
 		futures[i] = &ops[i].future;
@@ -404,6 +405,7 @@ TEST_IN_TASK(op_life, timers_fire_while_every_enter_is_refused)
 {
 	struct aion_op op = {0};
 
+	TEST_NEEDS_KERNEL("time passes while every enter is refused");
 	aion_diag_set(NULL, NULL);
 	aion_op_nop(&op);
 	aion__fault_arm(AION__FAULT_RING_ENTER, 0, UINT32_MAX, -EAGAIN);

@@ -20,6 +20,8 @@
 
 #include <aion.h>
 
+#include "test_machine.h"
+
 /* TASK_TEST(file_read, states_a_fact) { … }  the body runs inside a task. TASK_TEST_AS: on a loop with options. */
 #define TASK_TEST_AS(suite, fact, ...)                                                                                 \
 	static void suite##_##fact##_body(void);                                                                       \

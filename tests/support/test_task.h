@@ -7,6 +7,8 @@
 
 #include <aion.h>
 
+#include "test_machine.h"
+
 /* A case whose body is the main task of a loop of its own; it returns 0. */
 #define TEST_IN_TASK(suite, name)                                                                                      \
 	static int64_t suite##_##name(void *unused);                                                                   \

@@ -59,6 +59,7 @@ Test(errno_untouched, by_a_loop_that_cannot_be_made)
 	const struct aion_loop_options wrong = {.entry_nr = 1 << 20};
 	struct aion_loop *loop;
 
+	TEST_NEEDS_KERNEL("a simulated ring takes no descriptor");
 	aion_diag_set(spoil_errno, NULL);
 	assert_fails(aion_loop_create(&wrong, &loop), -EINVAL);
 	assert_fails(aion_run(test_return, NULL, &wrong), -EINVAL);
@@ -169,6 +170,7 @@ TEST_IN_TASK(errno_untouched, by_a_worker_that_cannot_be_made)
 	struct rlimit limit;
 	rlim_t before;
 
+	TEST_NEEDS_KERNEL("a simulated machine starts no threads");
 	getrlimit(RLIMIT_AS, &limit);
 	before = limit.rlim_cur;
 	limit.rlim_cur = 0;

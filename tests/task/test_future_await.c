@@ -193,6 +193,7 @@ TEST_IN_TASK(future_await, bytes_win_over_the_cancellation)
 	struct aion_scope scope;
 	struct aion_op op = {0};
 
+	test_machine_be_prompt();
 	aion_op_nop(&op);
 	aion_scope_enter(&scope, 0);
 	cr_assert_eq(aion_await(&op.future), 0);

@@ -75,6 +75,7 @@ Test(loop_host, timers_fire_by_the_timeout)
 	struct host host;
 	bool done = false;
 
+	TEST_NEEDS_KERNEL("its host waits in real time");
 	host_open(&host);
 	cr_assert_eq(aion_loop_timeout_ns(host.loop), -1, "nothing to wait for");
 	cr_assert_eq(aion_spawn(aion_loop_group(host.loop), three_sleeps, &done), 0);
@@ -115,6 +116,7 @@ Test(loop_host, input_on_a_pipe_wakes_the_host)
 	int pipe_fds[2];
 	struct host host;
 
+	TEST_NEEDS_KERNEL("its host waits in real time");
 	cr_assert_eq(pipe(pipe_fds), 0);
 	reader.fd = pipe_fds[0];
 	host_open(&host);
@@ -167,6 +169,7 @@ Test(loop_host, posts_from_a_thread_wake_the_host)
 	pthread_t thread;
 	struct host host;
 
+	TEST_NEEDS_KERNEL("its host waits in real time");
 	host_open(&host);
 	poster.loop = host.loop;
 	cr_assert_eq(pthread_create(&thread, NULL, post_from_thread, &poster), 0);
@@ -213,6 +216,7 @@ Test(loop_host, an_idle_host_does_no_turns)
 	int pipe_fds[2];
 	struct host host;
 
+	TEST_NEEDS_KERNEL("its host waits in real time");
 	cr_assert_eq(pipe(pipe_fds), 0);
 	host_open(&host);
 	aion_spawn(aion_loop_group(host.loop), wait_for_input, test_number(pipe_fds[0]));
@@ -277,6 +281,7 @@ Test(loop_host, a_turn_submits_before_it_returns)
 	struct aion_op ops[8] = {0};
 	struct host host;
 
+	TEST_NEEDS_KERNEL("its host waits in real time");
 	host_open(&host);
 	aion_spawn(aion_loop_group(host.loop), start_many, ops);
 	cr_assert_geq(aion_loop_turn(host.loop), 0);

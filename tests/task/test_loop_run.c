@@ -335,6 +335,7 @@ Test(loop_run, no_descriptors_left_is_emfile)
 	struct rlimit limit;
 	struct aion_loop *loop;
 
+	TEST_NEEDS_KERNEL("a simulated ring takes no descriptor");
 	aion_diag_set(NULL, NULL);
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = 0;
@@ -443,6 +444,7 @@ Test(loop_run, a_kernel_without_io_uring_is_told_in_words)
 	} cases[] = {{-ENOSYS, "no io_uring"}, {-EPERM, "forbidden"}, {-ENOMEM, "RLIMIT_MEMLOCK"}, {-ENFILE, ""}};
 	struct aion_loop *loop;
 
+	TEST_NEEDS_KERNEL("the errors are io_uring_setup's");
 	aion_diag_set(NULL, NULL);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		aion__fault_arm(AION__FAULT_RING_SETUP, 0, 100, cases[i].error);

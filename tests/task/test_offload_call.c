@@ -34,6 +34,7 @@ TEST_IN_TASK(offload_call, runs_on_another_thread_and_gives_its_result)
 	struct aion_loop_stats stats;
 	struct call call = {0};
 
+	TEST_NEEDS_KERNEL("a simulated machine has no other thread");
 	cr_assert_eq(aion_offload(AION_OFFLOAD_FAST, tell_thread, &call), 31);
 	cr_assert_not(pthread_equal(call.thread, pthread_self()));
 	cr_assert_eq(aion_offload(AION_OFFLOAD_SLOW, tell_thread, &call), 31);
@@ -88,6 +89,7 @@ TEST_IN_TASK(offload_call, one_that_runs_is_waited_for_and_its_result_kept)
 	struct cancelling cancelling = {.call = {.result = 0}};
 	struct aion_group group;
 
+	TEST_NEEDS_KERNEL("the call blocks until a task lets it go");
 	aion_group_enter(&group);
 	aion_scope_enter(&cancelling.scope, AION_NEVER);
 	aion_spawn(&group, cancel_then_allow, &cancelling);
@@ -130,6 +132,7 @@ Test(offload_call, one_that_queues_is_withdrawn)
 {
 	struct aion_loop_options options = {.worker_max = 1};
 
+	TEST_NEEDS_KERNEL("the call blocks until a task lets it go");
 	cr_assert_eq(aion_run(one_worker, NULL, &options), 0);
 }
 
@@ -226,6 +229,7 @@ TEST_IN_TASK(offload_call, detached_leaves_a_running_call_to_the_loop)
 	struct detached args = {&destroyed_nr, &result, &received, &cancelling.call, malloc(10)};
 	struct aion_group group;
 
+	TEST_NEEDS_KERNEL("the call blocks until a task lets it go");
 	aion_group_enter(&group);
 	aion_scope_enter(&cancelling.scope, AION_NEVER);
 	aion_spawn(&group, only_cancel, &cancelling);
@@ -316,6 +320,7 @@ Test(offload_call, detached_calls_that_queue_are_withdrawn)
 {
 	struct aion_loop_options options = {.worker_max = 1};
 
+	TEST_NEEDS_KERNEL("the call blocks until a task lets it go");
 	cr_assert_eq(aion_run(detach_queued, NULL, &options), 0);
 }
 
@@ -366,6 +371,7 @@ Test(offload_call, outside_of_tasks_is_busy)
 #ifdef AION_FAULTS
 TEST_IN_TASK(offload_call, no_memory_or_no_thread_is_an_error)
 {
+	TEST_NEEDS_KERNEL("a simulated machine starts no threads");
 	aion__fault_arm(AION__FAULT_THREAD_CREATE, 0, 2, -EAGAIN);
 	cr_assert_eq(aion_offload(AION_OFFLOAD_FAST, test_return, NULL), -EAGAIN);
 	cr_assert_eq(aion_offload_detached(AION_OFFLOAD_FAST, test_return, NULL, 0, must_not_be_called), -EAGAIN);
@@ -378,6 +384,7 @@ TEST_IN_TASK(offload_call, no_memory_or_no_thread_is_an_error)
 
 TEST_IN_TASK(offload_call, no_memory_for_the_first_worker_is_enomem)
 {
+	TEST_NEEDS_KERNEL("a simulated machine starts no threads");
 	aion__fault_arm(AION__FAULT_ALLOC, 0, 1, -ENOMEM);
 	cr_assert_eq(aion_offload(AION_OFFLOAD_FAST, test_return, NULL), -ENOMEM);
 	aion__fault_reset();
