@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "fault_int.h"
+#include "mutant_int.h"
 
 #ifdef AION_FAULTS
 #include <stdatomic.h>
 
 #include "assert_int.h"
+
+enum aion__mutant aion__mutant;
 
 struct fault_point {
 	atomic_uint passed;

@@ -6,6 +6,7 @@
 
 #include "alloc_int.h"
 #include "fault_int.h"
+#include "mutant_int.h"
 #include "op_int.h"
 
 __thread struct aion__engine *aion__engine;
@@ -101,10 +102,22 @@ static void engine_wake(struct aion__engine *engine)
 	engine->ring.backend->reap_jobs(&engine->ring);
 }
 
+/* A mutant's: the answer to the cancel is taken for the end of what it cancels. */
+static bool engine_end_at_cancel(struct aion__engine *engine, uint64_t user_data)
+{
+	struct aion_op *op = (struct aion_op *)(uintptr_t)(user_data - AION__UD_CANCEL_OF);
+
+	if (!aion__is_mutant(AION__MUTANT_END_AT_CANCEL) || user_data % 8 != AION__UD_CANCEL_OF)
+		return false;
+	if (op->future.state == AION__OP_IN_FLIGHT)
+		aion__op_finish(engine, op, -ECANCELED);
+	return true;
+}
+
 /* All but the plainest completion. */
 static void engine_complete_slow(struct aion__engine *engine, uint64_t user_data, int32_t result, uint32_t cqe_flags)
 {
-	if (user_data == AION__UD_CANCEL)
+	if (user_data == AION__UD_CANCEL || engine_end_at_cancel(engine, user_data))
 		return;
 	if (user_data == AION__UD_WAKE)
 		engine_wake(engine);

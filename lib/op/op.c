@@ -10,6 +10,7 @@
 #include "alloc_int.h"
 #include "exec_int.h"
 #include "fault_int.h"
+#include "mutant_int.h"
 #include "op_file_int.h"
 #include "worker_int.h"
 
@@ -62,6 +63,9 @@ void aion__op_finish(struct aion__engine *engine, struct aion_op *op, int64_t re
 	AION_ASSERT(op->future.state == AION__OP_IN_FLIGHT);
 	if (result <= RESTART_FIRST && result >= RESTART_LAST)
 		result = -EINTR;
+	if (aion__is_mutant(AION__MUTANT_LOSE_BYTES) && flags & AION__OP_CANCEL_SENT && flags & AION__OP_FILLS &&
+	    result > 0 && result < op->len)
+		result = -ECANCELED;
 	if (flags & AION__OP_CANCEL_SENT && (result == -EINTR || result == -ECANCELED))
 		result = flags & AION__OP_CLOSED ? -EBADF : -ECANCELED;
 	if (flags & AION__OP_LINKED)
@@ -114,7 +118,8 @@ void aion__op_complete(struct aion__engine *engine, struct aion_op *op, int32_t 
 
 	if (fault)
 		result = fault;
-	if (result == -EAGAIN && op->future.flags & AION__OP_RETRY && op_lacked_resource(engine, op)) {
+	if (result == -EAGAIN && op->future.flags & AION__OP_RETRY && !aion__is_mutant(AION__MUTANT_BELIEVE_EAGAIN) &&
+	    op_lacked_resource(engine, op)) {
 		if (!(op->future.flags & AION__OP_CANCEL_SENT) && ++op->retry_nr <= RETRY_MAX) {
 			op_retry(engine, op);
 			return;
@@ -256,6 +261,8 @@ void aion_op_cancel(struct aion_op *op)
 		}
 		return;
 	}
+	if (aion__is_mutant(AION__MUTANT_DROP_CANCEL) && aion__ring_is_full(&engine->ring))
+		return;
 	sqe = aion__engine_sqe(engine);
 	/* The queue may have been full, and the operation may have ended while it was emptied: a cancel for what is not
 	 * there would hit whatever is started at the same address next. */
@@ -264,6 +271,8 @@ void aion_op_cancel(struct aion_op *op)
 	else
 		io_uring_prep_cancel64(sqe, (uintptr_t)op, 0);
 	sqe->user_data = AION__UD_CANCEL;
+	if (aion__is_mutant(AION__MUTANT_END_AT_CANCEL) && sqe->opcode == IORING_OP_ASYNC_CANCEL)
+		sqe->user_data = (uintptr_t)op | AION__UD_CANCEL_OF;
 }
 
 bool aion_op_is_in_flight(const struct aion_op *op)

@@ -5,6 +5,7 @@
 #include <aion/buffer.h>
 
 #include "alloc_int.h"
+#include "mutant_int.h"
 #include "op_file_int.h"
 
 #define DATA_ALIGN ((uintptr_t)4096) /* bytes; what O_DIRECT asks for at most */
@@ -82,7 +83,7 @@ void aion_buffer_release(struct aion_buffer *buffer)
 	aion_future_fini(&buffer->future);
 	/* Cancelling may end it at once: only what is still in flight after that is left to its last completion. */
 	aion_op_cancel(&read->op);
-	if (aion_op_is_in_flight(&read->op))
+	if (aion_op_is_in_flight(&read->op) && !aion__is_mutant(AION__MUTANT_FREE_BUFFER))
 		read->is_released = true;
 	else
 		aion__free(read);

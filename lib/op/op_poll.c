@@ -8,6 +8,7 @@
 
 #include <aion/poll.h>
 
+#include "mutant_int.h"
 #include "op_file_int.h"
 
 void aion_op_poll(struct aion_op *op, int fd, unsigned events)
@@ -70,7 +71,7 @@ int64_t aion_poll_try_next(struct aion_poll *poll)
 		return -EBADF;
 	if (!revents && poll->error)
 		return poll->error;
-	if (!aion_op_is_in_flight(&poll->op) && !poll->error) {
+	if (!aion_op_is_in_flight(&poll->op) && !poll->error && !aion__is_mutant(AION__MUTANT_NO_REARM)) {
 		poll_arm(poll);
 		/* Who asks for the next event may well end before the poll is closed. */
 		aion__op_disown(&poll->op);

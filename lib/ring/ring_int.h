@@ -69,6 +69,7 @@ extern struct aion__machine *(*aion__machine_default)(void);
 /* user_data that is no operation's address: low bit set. */
 #define AION__UD_CANCEL UINT64_C(1) /* the answer to a cancel: names no frame, is dropped */
 #define AION__UD_WAKE UINT64_C(3)   /* the read of the wake eventfd */
+#define AION__UD_CANCEL_OF UINT64_C(5) /* of the mutant that names operations in cancels: added to their address */
 
 struct aion__ring_stats {
 	uint64_t enter_nr;

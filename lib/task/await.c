@@ -5,6 +5,7 @@
 
 #include "call_int.h"
 #include "loop_int.h"
+#include "mutant_int.h"
 #include "op_int.h"
 #include "syscall_int.h"
 
@@ -35,6 +36,8 @@ void aion__task_interrupt(struct aion_task *task)
 	/* Running or about to: it will see the flag at its next checkpoint. Not begun: likewise. */
 	if (task->runnable.is_awake)
 		return;
+	if (aion__is_mutant(AION__MUTANT_FORGET_WAITER) && !task->waits_for)
+		return; /* of several futures */
 	if (task->is_interruptible) {
 		task->is_interrupted = true;
 		aion__engine_make_ready(&loop->engine, &task->runnable);
@@ -49,6 +52,8 @@ static inline int64_t future_receive(struct aion_task *task, struct aion_future 
 	future->flags |= AION__OP_RECEIVED;
 	if (aion__unlikely(task->cancelled)) {
 		if (future->result == -ECANCELED)
+			return aion__task_refuse(task);
+		if (aion__is_mutant(AION__MUTANT_TIME_OVER_RESULT) && task->scope && task->scope->reason == AION_REASON_DEADLINE)
 			return aion__task_refuse(task);
 		task->refused_nr = 0;
 	}
@@ -251,8 +256,11 @@ void aion_op_reap_all(struct aion_op *ops, size_t nr)
 		for (size_t i = 0; i < nr; i++)
 			aion_op_cancel(&ops[i]);
 		for (size_t i = 0; i < nr; i++)
-			if (aion_op_is_in_flight(&ops[i]))
+			if (aion_op_is_in_flight(&ops[i])) {
 				await_end(loop, task, &ops[i].future);
+				if (aion__is_mutant(AION__MUTANT_LEAK_FD))
+					ops[i].future.flags |= AION__OP_RECEIVED;
+			}
 	}
 	for (size_t i = 0; i < nr; i++)
 		op_drop(loop, &ops[i]);

@@ -5,6 +5,7 @@
 
 #include "clock_int.h"
 #include "loop_int.h"
+#include "mutant_int.h"
 
 int64_t aion__loop_now(struct aion_loop *loop)
 {
@@ -164,7 +165,8 @@ static __attribute__((noinline)) AION__SWITCH_ENTRY void task_leave_for_fresh(st
 		task = aion__loop_next(loop);
 	loop->engine.task = &task->runnable;
 	loop->starter = NULL;
-	aion__stack_put_running(&loop->stacks, dead_class, dead);
+	if (!aion__is_mutant(AION__MUTANT_EARLY_STACK))
+		aion__stack_put_running(&loop->stacks, dead_class, dead);
 	aion__fiber_leave_for_ever(&task->fiber);
 	if (task->sp)
 		aion__switch_leave(task->sp);
@@ -227,6 +229,8 @@ AION__SWITCH_ENTRY void *aion__task_entry(void)
 		if (aion__unlikely(task->has_extras) && task->locals)
 			aion__task_destroy_locals(task);
 		task_end(loop, task, result);
+		if (aion__is_mutant(AION__MUTANT_EARLY_STACK))
+			aion__stack_put(&loop->stacks, class, stack);
 		task = aion__loop_next(loop);
 		loop->budget = AION__TASK_BUDGET;
 		if (!task->sp && task->stack_class == class) {
@@ -241,7 +245,8 @@ AION__SWITCH_ENTRY void *aion__task_entry(void)
 		if (aion__unlikely(!task->sp))
 			task_leave_for_fresh(loop, task, class, stack);
 		loop->engine.task = &task->runnable;
-		aion__stack_put_running(&loop->stacks, class, stack);
+		if (!aion__is_mutant(AION__MUTANT_EARLY_STACK))
+			aion__stack_put_running(&loop->stacks, class, stack);
 		aion__fiber_leave_for_ever(&task->fiber);
 		/* Into the task that started this stack by returning, which the processor foresees. Another one is
 		 * resumed by the very call that runs tasks: where that one was called from here, too, the processor

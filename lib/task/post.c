@@ -11,6 +11,7 @@
 
 #include "alloc_int.h"
 #include "loop_int.h"
+#include "mutant_int.h"
 
 struct aion__mailbox *aion__mailbox_create(struct aion_loop *loop)
 {
@@ -48,6 +49,8 @@ static int loop_push(struct aion_loop *loop, struct aion__post *post)
 			return -ESHUTDOWN;
 		post->next = head;
 	} while (!atomic_compare_exchange_weak(&loop->posts, &head, post));
+	if (aion__is_mutant(AION__MUTANT_LOSE_POST) && loop == aion__loop())
+		return 0; /* as if it always looked at its posts before it sleeps */
 	if (!head)
 		aion__ring_wake(&loop->engine.ring);
 	return 0;

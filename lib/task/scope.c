@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "loop_int.h"
+#include "mutant_int.h"
 
 /* Mark scope and what is nested in it as cancelled, up to the first shield. Groups met are put on the list. */
 static struct aion_group *scope_mark(struct aion_scope *scope, struct aion_group *visit)
@@ -164,7 +165,7 @@ void aion__scope_pop(struct aion_loop *loop, struct aion_scope *scope)
 
 	AION_BUG_ON(!task || task->scope != scope, "scope or group left that is not the innermost of task \"%s\"",
 		    task ? task->name : "(none)");
-	if (scope->timer.place)
+	if (scope->timer.place && !aion__is_mutant(AION__MUTANT_LEAVE_TIMER))
 		aion__wheel_cancel(&loop->wheel, &scope->timer);
 	task->scope = scope->parent;
 	if (scope->parent) {
