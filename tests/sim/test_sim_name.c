@@ -275,7 +275,7 @@ BOTH_TEST(sim_name, odd_openat2_ends_as_in_the_kernel, 1)
 /* Forty links may be followed. */
 BOTH_TEST(sim_name, chains_of_links_end_as_in_the_kernel, 1)
 {
-	char target[16] = "f", name[16];
+	char target[32] = "f", name[32];
 
 	check_open(both, both->dir, "f", O_RDWR | O_CREAT);
 	both_check(both, aion_mkdirat(both->dir, "d", 0755));
