@@ -31,6 +31,7 @@ static void poll_wake(struct aion__engine *engine, struct aion_poll *poll)
 static void poll_event(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags)
 {
 	struct aion_poll *poll = aion__container_of(op, struct aion_poll, op);
+	bool is_closed = op->future.flags & AION__OP_CLOSED;
 
 	if (result > 0)
 		poll->revents |= (uint32_t)result;
@@ -38,6 +39,8 @@ static void poll_event(struct aion__engine *engine, struct aion_op *op, int32_t 
 		aion__op_finish(engine, op, result);
 		if (op->future.result < 0)
 			poll->error = (int32_t)op->future.result;
+		else if (is_closed)
+			poll->error = -EBADF; /* it has come before the cancel: nobody may ask again on that descriptor */
 	}
 	poll_wake(engine, poll);
 }
