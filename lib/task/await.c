@@ -219,7 +219,7 @@ int64_t aion_nop(void)
 	task->is_interruptible = false;
 	task->waits_for = &op.future;
 	aion__loop_suspend(loop, task);
-	return op.future.result;
+	return aion__unlikely(task->cancelled) ? future_receive(task, &op.future) : op.future.result;
 }
 
 /* The result of an operation that nobody has received. */

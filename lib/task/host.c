@@ -239,6 +239,16 @@ static void host_suspend(struct aion_loop *loop)
 	loop->engine.task = NULL;
 }
 
+/*
+ * What handed over the re-armed wake outside of a pass (a turn's last enter, aion_loop_fd()) has left posts behind of
+ * which nothing in the ring tells any more, so a quick turn would not see them.
+ */
+static void host_run_posts(struct aion_loop *loop)
+{
+	if (atomic_load(&loop->posts))
+		aion__loop_run_posts(loop, NULL);
+}
+
 int64_t aion_loop_run(struct aion_loop *loop, aion_fn *fn, void *arg)
 {
 	struct aion_spawn_options options = {.name = "main"};
@@ -248,6 +258,7 @@ int64_t aion_loop_run(struct aion_loop *loop, aion_fn *fn, void *arg)
 
 	if (result < 0)
 		return result;
+	host_run_posts(loop);
 	aion_spawn_into(&loop->root, &main_task, &options, fn, arg);
 	while (!aion__future_is_done(&main_task.future)) {
 		aion__future_add_runnable(&main_task.future, &loop->host.runnable);
@@ -285,6 +296,7 @@ static void loop_close_posts(struct aion_loop *loop)
  */
 static void loop_drain(struct aion_loop *loop)
 {
+	host_run_posts(loop);
 	aion__scope_cancel(&loop->root.scope, AION_REASON_SHUTDOWN);
 	loop->root.joiner = &loop->host;
 	for (;;) {
@@ -371,6 +383,20 @@ static bool loop_has_work(struct aion_loop *loop)
 	       aion__ring_queued(ring) || atomic_load(&loop->posts);
 }
 
+/* Unless the kernel refuses: then the rest stays for the next turn, which is asked for at once. */
+static void host_submit(struct aion_loop *loop)
+{
+	const struct aion__ring_stats *stats = &loop->engine.ring.stats;
+	uint64_t before;
+
+	while (aion__ring_queued(&loop->engine.ring)) {
+		before = stats->submit_nr;
+		aion__engine_enter(&loop->engine, 0, AION_NEVER);
+		if (stats->submit_nr == before)
+			break;
+	}
+}
+
 int aion_loop_turn(struct aion_loop *loop)
 {
 	struct aion__engine *outer;
@@ -385,8 +411,7 @@ int aion_loop_turn(struct aion_loop *loop)
 	loop->host.runnable.is_awake = true;
 	aion__loop_yield(loop, &loop->host);
 	loop->engine.task = NULL;
-	while (aion__ring_queued(&loop->engine.ring))
-		aion__engine_enter(&loop->engine, 0, AION_NEVER);
+	host_submit(loop);
 	host_fd_listen(loop, true);
 	result = loop_has_work(loop);
 	host_leave(outer);
@@ -408,8 +433,7 @@ static int host_fd_open(struct aion_loop *loop)
 		return result;
 	}
 	loop->host_fd = fd;
-	while (aion__ring_queued(ring))
-		aion__engine_enter(&loop->engine, 0, AION_NEVER);
+	host_submit(loop);
 	return 0;
 }
 

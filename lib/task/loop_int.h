@@ -105,9 +105,9 @@ static inline void aion__loop_cut_batch(struct aion__ready *ready)
 }
 
 /*
- * Nothing but ready tasks: no timer to look at, a ring that holds nothing. Posts are not looked for: whoever posts wakes
- * the loop through the ring, or somebody has whose post has not run yet. Nothing is read on the strength of it, so the
- * order of the loads is free.
+ * Nothing but ready tasks: no timer to look at, a ring that holds nothing. Posts are not looked for: the first of them
+ * wakes the loop through the ring, and whoever takes that wake leaves its next read queued until a pass has looked at the
+ * posts (or looks itself: host_run_posts()). Nothing is read on the strength of it, so the order of the loads is free.
  */
 static inline bool aion__loop_has_only_tasks(const struct aion_loop *loop)
 {

@@ -362,6 +362,7 @@ TEST_IN_TASK(op_life, an_enter_refused_for_long_is_reported_and_recovers)
 	static const int errors[] = {-EAGAIN, -EBUSY};
 	struct diag_lines lines = {0};
 
+	test_machine_be_prompt();
 	aion_diag_set(remember_line, &lines);
 	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 200, -EAGAIN);
 	cr_assert_eq(aion_nop(), 0);
@@ -385,6 +386,7 @@ TEST_IN_TASK(op_life, a_full_queue_that_is_refused_for_long_is_reported_and_reco
 	struct aion_op *ops = calloc(NR, sizeof(*ops));
 	struct diag_lines lines = {0};
 
+	test_machine_be_prompt();
 	cr_assert_not_null(ops);
 	aion_diag_set(remember_line, &lines);
 	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 300, -EAGAIN);

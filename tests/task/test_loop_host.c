@@ -372,3 +372,64 @@ Test(loop_host, a_loop_that_cannot_take_its_thread_may_try_again)
 	aion_loop_destroy(loop);
 }
 #endif
+
+static bool has_run;
+
+static void note(void *unused)
+{
+	(void)unused;
+	has_run = true;
+}
+
+static int64_t post_and_enter(void *loop)
+{
+	cr_assert_eq(aion_loop_post(loop, note, NULL), 0);
+	return aion_nop();
+}
+
+static int64_t yield_until_noted(void *unused)
+{
+	int nr = 0;
+
+	(void)unused;
+	while (!has_run && nr < 1000000)
+		nr += aion_yield() == 0;
+	return nr;
+}
+
+/* The turn's last enter takes the wake and hands its next read over: nothing in the ring speaks of the post any more. */
+Test(loop_host, a_post_that_a_turn_leaves_behind_runs_though_tasks_are_always_ready)
+{
+	struct aion_loop *loop;
+
+	cr_assert_eq(aion_loop_create(NULL, &loop), 0);
+	aion_spawn(aion_loop_group(loop), post_and_enter, loop);
+	cr_assert_geq(aion_loop_turn(loop), 0);
+	cr_assert_lt(aion_loop_run(loop, yield_until_noted, NULL), 1000);
+	aion_loop_destroy(loop);
+}
+
+static int64_t nop_once(void *unused)
+{
+	(void)unused;
+	return aion_nop();
+}
+
+#ifdef AION_FAULTS
+Test(loop_host, a_turn_does_not_stay_while_the_kernel_refuses)
+{
+	struct aion_loop *loop;
+
+	TEST_NEEDS_KERNEL("it counts refusals");
+	cr_assert_eq(aion_loop_create(NULL, &loop), 0);
+	cr_assert_eq(aion_loop_turn(loop), 0);
+	aion_spawn(aion_loop_group(loop), nop_once, NULL);
+	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 1000, -EAGAIN);
+	cr_assert_eq(aion_loop_turn(loop), 1, "it wants the next turn at once");
+	cr_assert_lt(aion__fault_passed(AION__FAULT_RING_ENTER), 10);
+	aion__fault_reset();
+	while (aion_loop_turn(loop)) {
+	}
+	aion_loop_destroy(loop);
+}
+#endif
