@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Names of sockets, and who has which. The machine's only network is its loopback: 127.0.0.0/8 and ::1, of which a name
- * of version 4 is kept as its image in version 6. A unix path is a name only, and gone with its socket: it makes no file.
+ * of version 4 is kept as its image in version 6. A unix path is a name only, and gone with its socket: it makes no
+ * file.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -57,10 +57,12 @@ const struct aion__sim_call aion__sim_calls[256] = {
 	[IORING_OP_SYMLINKAT] = {"symlinkat", aion__sim_symlinkat, .kind = AION__SIM_DISK},
 	[IORING_OP_FGETXATTR] = {"fgetxattr", aion__sim_fgetxattr, .kind = AION__SIM_DISK,
 				 .memory = AION__SIM_FILLS_VALUE, .has_fd = true},
-	[IORING_OP_GETXATTR] = {"getxattr", aion__sim_getxattr, .kind = AION__SIM_DISK, .memory = AION__SIM_FILLS_VALUE},
+	[IORING_OP_GETXATTR] = {"getxattr", aion__sim_getxattr, .kind = AION__SIM_DISK,
+				.memory = AION__SIM_FILLS_VALUE},
 	[IORING_OP_FSETXATTR] = {"fsetxattr", aion__sim_fsetxattr, .kind = AION__SIM_DISK,
 				 .memory = AION__SIM_LENDS_VALUE, .has_fd = true},
-	[IORING_OP_SETXATTR] = {"setxattr", aion__sim_setxattr, .kind = AION__SIM_DISK, .memory = AION__SIM_LENDS_VALUE},
+	[IORING_OP_SETXATTR] = {"setxattr", aion__sim_setxattr, .kind = AION__SIM_DISK,
+				.memory = AION__SIM_LENDS_VALUE},
 
 	[OP_PIPE] = {"pipe", aion__sim_pipe2, .finish = aion__sim_pipe2_finish, .kind = AION__SIM_QUICK},
 	[IORING_OP_SPLICE] = {"splice", aion__sim_splice, .abandon = aion__sim_splice_abandon, .kind = AION__SIM_WAITS,
@@ -182,7 +184,9 @@ int64_t aion__sim_call_now(struct aion__ring *ring, const struct io_uring_sqe *s
 	if (!result) {
 		if (!try_prepare(sim, &copy))
 			return -EOPNOTSUPP;
-		result = is_attributes_of_fd(sqe) || aion__sim_strikes(sim, AION_SIM_TRY) ? execute(sim, &copy) : -EAGAIN;
+		result = -EAGAIN;
+		if (is_attributes_of_fd(sqe) || aion__sim_strikes(sim, AION_SIM_TRY))
+			result = execute(sim, &copy);
 	}
 	aion__sim_trace(sim, AION__SIM_EVENT_TRY, 0, sqe->opcode, result, sqe->len);
 	return result;

@@ -346,7 +346,7 @@ int64_t aion__sim_accept(struct aion_sim *sim, struct aion__sim_request *request
 		if (!listener->accept_oldest)
 			return request->sqe.ioprio & IORING_ACCEPT_DONTWAIT ? -EAGAIN : AION__SIM_LATER;
 		result = accept_one(sim, request);
-		if (result < 0 || !request->is_multishot || aion__sim_strikes(sim, AION_SIM_MULTISHOT_END))
+		if (result < 0 || !request->is_multishot || aion__sim_shot_is_last(sim))
 			return result;
 		aion__sim_post_more(sim, request, result, request->cqe_flags);
 	}

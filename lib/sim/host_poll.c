@@ -25,7 +25,7 @@ static int64_t poll_once(const struct io_uring_sqe *sqe)
 	return later_if_nothing(aion__exec_poll(&copy, 0));
 }
 
-/* The request remembers its descriptor plus one in a: 0 is the first look. 0, or -EPERM: nobody can wait for this one. */
+/* The request remembers its descriptor plus one in a: 0 is the first look. 0, or -EPERM: nobody can wait for it. */
 static int64_t poll_open(struct aion__sim_request *request)
 {
 	struct epoll_event event = {.events = request->sqe.poll32_events | EPOLLET};

@@ -41,7 +41,7 @@ int aion__sim_job_submit(struct aion__ring *ring, struct aion__job *job)
 		place = &(*place)->next;
 	entry->next = *place;
 	*place = entry;
-	*ring->uring.sq.kflags |= IORING_SQ_TASKRUN;
+	__atomic_fetch_or(ring->uring.sq.kflags, IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What travels through sockets: one step of it, as far as it goes at once. A stream's bytes lie in the receiver's queue in
- * the order in which they were sent; of every datagram a record lies there, too, and of a stream's bytes with which
+ * What travels through sockets: one step of it, as far as it goes at once. A stream's bytes lie in the receiver's queue
+ * in the order in which they were sent; of every datagram a record lies there, too, and of a stream's bytes with which
  * descriptors travel. Reading a stream stops behind such bytes.
  */
 #include <errno.h>

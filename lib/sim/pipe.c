@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pipes. A write of at most PIPE_BUF bytes goes in as a whole or waits; a larger one goes in as far as there is room. Who
- * waits for room is woken when such a small write fits again: whoever found none then finds some.
+ * Pipes. A write of at most PIPE_BUF bytes goes in as a whole or waits; a larger one goes in as far as there is room.
+ * Who waits for room is woken when such a small write fits again: whoever found none then finds some.
  */
 #include <errno.h>
 #include <fcntl.h>

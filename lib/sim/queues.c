@@ -90,7 +90,8 @@ static void bug_note(void)
 	fprintf(stderr, "aion: replay: %s\n", replay);
 }
 
-static int sim_setup(struct aion__ring *ring, const struct aion__ring_options *options, char *error_text, size_t error_size)
+static int sim_setup(struct aion__ring *ring, const struct aion__ring_options *options, char *error_text,
+		     size_t error_size)
 {
 	struct aion_sim *sim = sim_of(ring);
 	unsigned entry_nr = options->entry_nr;
@@ -143,7 +144,8 @@ static void sim_teardown(struct aion__ring *ring)
 {
 	struct aion_sim *sim = sim_of(ring);
 
-	AION_BUG_ON(aion__sim_jobs_due_ns(sim) != AION_NEVER && aion__ring_is_alive(ring), "ring ends while jobs queue");
+	AION_BUG_ON(aion__sim_jobs_due_ns(sim) != AION_NEVER && aion__ring_is_alive(ring),
+		    "ring ends while jobs queue");
 	aion__sim_requests_drop(sim);
 	aion__sim_buffers_drop(sim);
 	sim->overflow_nr = 0;
@@ -248,7 +250,7 @@ void aion__sim_post(struct aion_sim *sim, uint64_t user_data, int64_t result, ui
 		sim->overflow = aion__sim_realloc(sim->overflow, sim->overflow_room * sizeof(cqe));
 	}
 	memcpy(&sim->overflow[sim->overflow_nr++], &cqe, sizeof(cqe));
-	*uring->sq.kflags |= IORING_SQ_CQ_OVERFLOW;
+	__atomic_fetch_or(uring->sq.kflags, IORING_SQ_CQ_OVERFLOW, __ATOMIC_SEQ_CST);
 	aion__sim_trace(sim, AION__SIM_EVENT_OVERFLOW, 0, 0, result, cqe_flags);
 }
 
@@ -272,7 +274,7 @@ static void overflow_flush(struct aion_sim *sim)
 	sim->overflow_nr -= moved;
 	memmove(sim->overflow, sim->overflow + moved, sim->overflow_nr * sizeof(sim->overflow[0]));
 	if (!sim->overflow_nr)
-		*uring->sq.kflags &= ~IORING_SQ_CQ_OVERFLOW;
+		__atomic_fetch_and(uring->sq.kflags, ~IORING_SQ_CQ_OVERFLOW, __ATOMIC_SEQ_CST);
 }
 
 /* ---- the wake */
@@ -282,6 +284,8 @@ static void sim_wake(struct aion__ring *ring)
 	struct aion_sim *sim = sim_of(ring);
 
 	__atomic_fetch_add(&sim->wake_nr, 1, __ATOMIC_SEQ_CST);
+	/* As the kernel, whose read of the eventfd is work to do now: a loop whose tasks are always ready sees it so. */
+	__atomic_fetch_or(ring->uring.sq.kflags, IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
 	if (sim->options.host_threads)
 		aion__syscall6(SYS_futex, (long)&sim->wake_nr, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 }
@@ -299,7 +303,8 @@ static void wake_see(struct aion_sim *sim)
 static void wait_for_threads(struct aion_sim *sim)
 {
 	if (!sim->options.host_threads || !sim->wake_is_armed)
-		aion__sim_bug(sim, sim->oldest, "deadlock: no task can run, nothing is timed, %u operations wait for ever",
+		aion__sim_bug(sim, sim->oldest,
+			      "deadlock: no task can run, nothing is timed, %u operations wait for ever",
 			      sim->request_nr);
 	aion__syscall6(SYS_futex, (long)&sim->wake_nr, FUTEX_WAIT_PRIVATE, 0, 0, 0, 0);
 }
@@ -373,10 +378,10 @@ static void flag_work(struct aion_sim *sim)
 {
 	unsigned *flags = sim->ring->uring.sq.kflags;
 
-	if (next_due_ns(sim) != AION_NEVER || (sim->wake_is_armed && sim->wake_nr))
-		*flags |= IORING_SQ_TASKRUN;
-	else
-		*flags &= ~IORING_SQ_TASKRUN;
+	/* Cleared first: other threads set it when they wake. */
+	__atomic_fetch_and(flags, ~IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
+	if (next_due_ns(sim) != AION_NEVER || (sim->wake_is_armed && __atomic_load_n(&sim->wake_nr, __ATOMIC_SEQ_CST)))
+		__atomic_fetch_or(flags, IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
 }
 
 static int sim_enter(struct aion__ring *ring, unsigned to_submit, unsigned wait_nr, int64_t deadline_ns)

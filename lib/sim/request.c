@@ -150,7 +150,8 @@ void aion__sim_post_more(struct aion_sim *sim, struct aion__sim_request *request
 	aion__sim_post(sim, request->sqe.user_data, result, cqe_flags);
 }
 
-static void request_post_last(struct aion_sim *sim, struct aion__sim_request *request, int64_t result, uint32_t cqe_flags)
+static void request_post_last(struct aion_sim *sim, struct aion__sim_request *request, int64_t result,
+			      uint32_t cqe_flags)
 {
 	size_t size = request->stage_size ? request->stage_size : result > 0 ? (size_t)result : 0;
 

@@ -4,8 +4,8 @@
 /* More of buffer.c than every part of the machine needs. */
 #include "sim_int.h"
 
-/* For READ_FIXED, WRITE_FIXED and others with a registered buffer: whether `size` bytes at `address` lie in the buffer of
- * that index. 0 or -EFAULT. */
+/* For READ_FIXED, WRITE_FIXED and others with a registered buffer: whether `size` bytes at `address` lie in the buffer
+ * of that index. 0 or -EFAULT. */
 int aion__sim_buffer_fixed(const struct aion_sim *sim, unsigned idx, const void *address, size_t size);
 
 /*

@@ -4,18 +4,27 @@
 /*
  * The simulated machine, a backend of the ring (see ring_int.h).
  *
- *	machine.c               made, looked at, checked; its descriptors
- *	queues.c                queues in plain memory; entering them; the order of events
- *	request.c               the life of a request: taken, attempted, completed, cancelled
- *	call.c                  which model stands behind which opcode; calls at once
- *	job.c                   offloaded calls
- *	memory.c program.c fault.c trace.c   what watches over requests, strikes them, records them
- *	rw.c name.c node.c xattr.c host.c   reading and writing, names, files, and the real machine's
- *	pipe.c splice.c socket.c address.c message.c poll.c buffer.c
+ *	machine.c           made, looked at, checked; its open files and descriptors
+ *	queues.c            queues in plain memory; entering them; the order of events; the wake
+ *	request.c           the life of a request: taken, attempted, completed, cancelled
+ *	call.c              which model stands behind which opcode; calls at once
+ *	job.c               offloaded calls
+ *	memory.c program.c  the program's memory: watched; reached past the sanitizers and valgrind
+ *	fault.c trace.c     numbers and faults that are drawn; what has happened
+ *	rw.c poll.c         reading, writing, waiting, of whatever is open
+ *	data.c disk.c       a file's bytes; nodes and names, for the models and for tests
+ *	path.c open.c name.c   walking, opening; making, moving and removing names
+ *	node.c stat.c xattr.c  a file as a whole, what is known about it, its attributes
+ *	host.c host_open.c host_poll.c   the real machine's descriptors and names
+ *	pipe.c splice.c     pipes; moving bytes inside the machine
+ *	socket.c address.c connect.c     sockets: their life, their names, how they meet
+ *	message.c transfer.c parcel.c    what travels: a step of it, the requests, open files in it
+ *	buffer.c            registered buffers, and groups out of which the machine picks
  *
- * A request is attempted at a drawn time. An attempt has its whole effect on the machine at once, or says that it has to
- * wait; a request that waits stands in its file's list and is attempted again, a drawn time after the file has changed.
- * What an attempt reads is staged, and reaches the program's memory with the completion, which may come later still.
+ * A request is attempted at a drawn time. An attempt has its whole effect on the machine at once, or says that it has
+ * to wait; a request that waits stands in its file's list and is attempted again, a drawn time after the file has
+ * changed. What an attempt reads is staged, and reaches the program's memory with the completion, which may come later
+ * still.
  *
  * Nothing here may depend on an address, on the real clock, or on anything else that differs between two runs.
  */
@@ -42,8 +51,8 @@ uint64_t aion__sim_draw(struct aion_sim *sim);
 uint64_t aion__sim_draw_below(struct aion_sim *sim, uint64_t n);
 /* low … high, both included; small ones as likely as large ones of another magnitude. 0 < low <= high. */
 int64_t aion__sim_draw_ns(struct aion_sim *sim, int64_t low, int64_t high);
-/* Whether it strikes now; counts and records it if it does. Never after aion_sim_calm_down() or beyond fault_max, for those
- * knobs that are faults. Draws a number only if the knob is neither 0 nor 1000000. */
+/* Whether it strikes now; counts and records it if it does. Never after aion_sim_calm_down() or beyond fault_max, for
+ * those knobs that are faults. Draws a number only if the knob is neither 0 nor 1000000. */
 bool aion__sim_strikes(struct aion_sim *sim, enum aion_sim_knob knob);
 void aion__sim_set_profile(struct aion_sim *sim, enum aion_sim_profile profile);
 void aion__sim_faults_fini(struct aion_sim *sim);
@@ -109,8 +118,8 @@ enum aion__sim_kind {
  * The model of an opcode.
  * attempt: >= 0 or -errno, or AION__SIM_LATER. What the program shall read is put into the stage, `result` bytes of it
  * unless request->stage_size says otherwise.
- * finish: just before the completion is posted, also when it was cancelled: what else is written to the program's memory
- * (addresses, lengths). May be NULL.
+ * finish: just before the completion is posted, also when it was cancelled: what else is written to the program's
+ * memory (addresses, lengths). May be NULL.
  * abandon: a request that is cancelled or whose ring dies gives back what its attempts have taken. May be NULL.
  */
 struct aion__sim_call {
@@ -139,7 +148,7 @@ struct aion__sim_request {
 	uint64_t nr;             /* the how many-th of the run: its name */
 	const struct aion__sim_call *call;
 	struct aion__sim_file *file; /* of sqe.fd; held. NULL: none, or the process's own descriptor */
-	struct aion__sim_file *wait_file; /* where it waits, if not at file: the model holds it, and sets it before it says LATER */
+	struct aion__sim_file *wait_file; /* where it waits, if not at file: the model holds it, sets it before LATER */
 	uintptr_t place;             /* in the heap of times */
 	int64_t due_ns;
 	uint8_t state;
@@ -177,13 +186,13 @@ void aion__sim_requests_drop(struct aion_sim *sim);
 void aion__sim_requests_fini(struct aion_sim *sim);
 /* The model of IORING_OP_ASYNC_CANCEL. */
 int64_t aion__sim_cancel_attempt(struct aion_sim *sim, struct aion__sim_request *request);
-/* The same for other models: end what has this user_data, as POLL_REMOVE and TIMEOUT_REMOVE do. 0, -ENOENT, -EALREADY. */
+/* The same for other models: end what has this user_data, as POLL_REMOVE does. 0, -ENOENT, -EALREADY. */
 int64_t aion__sim_cancel_one(struct aion_sim *sim, uint64_t user_data);
 
 /* ---- watching over memory: memory.c */
 
-/* The kernel has the request's memory from now on: fill it with rubbish, or remember what it holds. 0, or what the kernel
- * says to wrong memory: -EFAULT; -EINVAL, -EMSGSIZE for vectors. */
+/* The kernel has the request's memory from now on: fill it with rubbish, or remember what it holds. 0, or what the
+ * kernel says to wrong memory: -EFAULT; -EINVAL, -EMSGSIZE for vectors. */
 int aion__sim_memory_lend(struct aion_sim *sim, struct aion__sim_request *request);
 /* Abort if somebody touched it; fill it with other rubbish. */
 void aion__sim_memory_look(struct aion_sim *sim, struct aion__sim_request *request);
@@ -191,7 +200,8 @@ void aion__sim_memory_look(struct aion_sim *sim, struct aion__sim_request *reque
 void aion__sim_memory_return(struct aion_sim *sim, struct aion__sim_request *request, size_t size);
 /* The ring dies with the request in flight: as the kernel, which then never writes again. */
 void aion__sim_memory_forget(struct aion_sim *sim, struct aion__sim_request *request);
-/* What a request that LENDS writes: `size` bytes at most, from `off` of its memory, are copied to `to`. Returns how many. */
+/* What a request that LENDS writes: `size` bytes at most, from `off` of its memory, are copied to `to`. Returns how
+ * many. */
 size_t aion__sim_memory_read(const struct aion__sim_request *request, size_t off, void *to, size_t size);
 /* Bytes of the request's memory in all. */
 size_t aion__sim_memory_size(const struct aion__sim_request *request);
@@ -231,8 +241,8 @@ void aion__sim_file_unref(struct aion_sim *sim, struct aion__sim_file *file);
 void aion__sim_file_wake(struct aion_sim *sim, struct aion__sim_file *file);
 void aion__sim_file_wait(struct aion__sim_file *file, struct aion__sim_request *request);
 void aion__sim_file_unwait(struct aion__sim_file *file, struct aion__sim_request *request);
-/* socket.c: the connection, if the file is one, breaks for both sides. What lies in their queues is lost; the other side
- * says -ECONNRESET once, both then that it is over. */
+/* socket.c: the connection, if the file is one, breaks for both sides. What lies in their queues is lost; the other
+ * side says -ECONNRESET once, both then that it is over. */
 bool aion__sim_socket_can_reset(const struct aion__sim_file *file);
 void aion__sim_socket_reset(struct aion_sim *sim, struct aion__sim_file *file);
 /* The lowest free number, which takes over the caller's reference. -EMFILE: the reference stays with the caller. */
@@ -373,7 +383,7 @@ void *aion__sim_realloc(void *memory, size_t size);
 void aion__sim_free(void *memory);
 
 /* Something that cannot be is: abort with the text, the request if there is one, and the line that replays the run. */
-_Noreturn void aion__sim_bug(const struct aion_sim *sim, const struct aion__sim_request *request, const char *format, ...)
-	__attribute__((format(printf, 3, 4), cold));
+_Noreturn void aion__sim_bug(const struct aion_sim *sim, const struct aion__sim_request *request, const char *format,
+			     ...) __attribute__((format(printf, 3, 4), cold));
 
 #endif

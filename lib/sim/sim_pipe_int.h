@@ -4,8 +4,8 @@
 /*
  * Pipes, with a name and without, and the ring of bytes that sockets use, too.
  *
- * A read or write of a pipe or socket draws by itself whether it falls short, since not everything may be cut: neither a
- * small write to a pipe nor a datagram. rw.c cuts plain files only.
+ * A read or write of a pipe or socket draws by itself whether it falls short, since not everything may be cut: neither
+ * a small write to a pipe nor a datagram. rw.c cuts plain files only.
  */
 #include "sim_int.h"
 
@@ -52,9 +52,9 @@ void aion__sim_pipe_unref(struct aion__sim_pipe *pipe);
 
 /*
  * An open file of a pipe: made by aion__sim_file_new() with these operations, of which those for both ends are for a
- * named pipe opened with O_RDWR. Its flags say which ends it has. The file takes a reference of its own, which its release
- * gives back. All other files of the pipe are woken, so an open that waits for its partner may wait for its own file:
- * reader_ever_nr and writer_ever_nr tell it that somebody came.
+ * named pipe opened with O_RDWR. Its flags say which ends it has. The file takes a reference of its own, which its
+ * release gives back. All other files of the pipe are woken, so an open that waits for its partner may wait for its own
+ * file: reader_ever_nr and writer_ever_nr tell it that somebody came.
  */
 extern const struct aion__sim_file_ops aion__sim_pipe_read_ops, aion__sim_pipe_write_ops, aion__sim_pipe_both_ops;
 void aion__sim_pipe_attach(struct aion_sim *sim, struct aion__sim_pipe *pipe, struct aion__sim_file *file);

@@ -194,8 +194,8 @@ struct aion__sim_parcel *aion__sim_socket_empty_queue(struct aion__sim_socket *s
 int aion__sim_parcel_pack(struct aion_sim *sim, const struct msghdr *message, struct aion__sim_parcel **ret_parcel);
 /* The same files in a parcel of its own. */
 struct aion__sim_parcel *aion__sim_parcel_copy(const struct aion__sim_parcel *parcel);
-/* Into descriptors, as many as there is room for in `size` bytes of control data. Returns the bytes of these, and adds to
- * *msg_flags what did not fit. The parcel is gone. */
+/* Into descriptors, as many as there is room for in `size` bytes of control data. Returns the bytes of these, and adds
+ * to *msg_flags what did not fit. The parcel is gone. */
 size_t aion__sim_parcel_unpack(struct aion_sim *sim, struct aion__sim_parcel *parcel, void *control, size_t size,
 			       unsigned *msg_flags);
 void aion__sim_parcel_free(struct aion_sim *sim, struct aion__sim_parcel *parcel);

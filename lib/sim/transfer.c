@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The requests that send and receive: as many steps of message.c as they take. What recvmsg says besides the bytes waits
- * behind them in the request's stage. Bundles are not modelled, nor is what sends out of provided buffers.
+ * The requests that send and receive: as many steps of message.c as they take. What recvmsg says besides the bytes
+ * waits behind them in the request's stage. Bundles are not modelled, nor is what sends out of provided buffers.
  */
 #include <errno.h>
 #include <string.h>
@@ -207,7 +207,7 @@ static int64_t receive_shots(struct aion_sim *sim, struct aion__sim_request *req
 		int64_t result = step(sim, request);
 
 		if (result <= 0 || !request->is_multishot || !(request->cqe_flags & IORING_CQE_F_BUFFER) ||
-		    aion__sim_strikes(sim, AION_SIM_MULTISHOT_END))
+		    aion__sim_shot_is_last(sim))
 			return result;
 		aion__sim_post_more(sim, request, result, request->cqe_flags);
 		if (is_drained(request->file->socket))
