@@ -93,7 +93,8 @@ static int64_t detach(struct actor *self, struct aion_promise *promise, int64_t 
 		return result;
 	}
 	if (received != (result != -ECANCELED))
-		run_fail(self->run, "a detached call says %lld, and that it was received: %d", (long long)result, received);
+		run_fail(self->run, "a detached call says %lld, and that it was received: %d", (long long)result,
+			 received);
 	if (received && result != answer)
 		run_fail(self->run, "a detached call says %lld instead of %lld", (long long)result, (long long)answer);
 	return result;
@@ -136,7 +137,8 @@ int64_t act_promise(struct actor *self)
 	result = aion_await(aion_promise_future(promising.promise));
 	told(self, "promise", result, INT64_MAX, promising.answer < 0 ? MAY_ANY : 0);
 	if (result != -ECANCELED && result != promising.answer)
-		run_fail(self->run, "a promise says %lld instead of %lld", (long long)result, (long long)promising.answer);
+		run_fail(self->run, "a promise says %lld instead of %lld", (long long)result,
+			 (long long)promising.answer);
 	aion_promise_release(promising.promise);
 	return party_leave(self, &party, result == -ECANCELED ? result : 0);
 }

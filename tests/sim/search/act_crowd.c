@@ -3,7 +3,7 @@
 #include "effort.h"
 
 #define WAITER_NR_MAX 8
-#define TIMER_NR_MAX 400
+#define TIMER_NR_MAX 1500
 #define LOCAL_NR_MAX 3
 
 /* ---- several wait for one future */
@@ -66,7 +66,7 @@ static int64_t wait_timers(struct actor *self, struct aion_timer *timers, const 
 		unsigned which = (unsigned)draw_below(&self->draw, nr);
 		int64_t start_ns = run_now(self->run);
 
-		if (draw_percent(&self->draw, 60))
+		if (draw_percent(&self->draw, 80))
 			aion_timer_cancel(&timers[which]);
 		else if (timers[which].place || aion_future_is_done(&timers[which].future))
 			result = told_promptly(self, "timer of many", aion_await(&timers[which].future), 0, start_ns);
@@ -134,7 +134,8 @@ int64_t act_outside(struct actor *self)
 	aion_future_init(&outside.begun);
 	outside.child = actor_create(self, &party, outside_task, &outside);
 	if (outside.child) {
-		result = told(self, "offloaded spawn", aion_offload(AION_OFFLOAD_SLOW, outside_job, &outside), 0, MAY_MEMORY);
+		result = told(self, "offloaded spawn", aion_offload(AION_OFFLOAD_SLOW, outside_job, &outside), 0,
+			      MAY_MEMORY);
 		/* Its post is on its way: the group has to wait for it. */
 		if (result == 0) {
 			shade_enter_refuge(self, &shade, &scope);

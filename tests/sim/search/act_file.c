@@ -7,11 +7,11 @@
 #include "store.h"
 
 #define STEP_NR_MAX 12
-#define OFF_MAX 8000      /* bytes; where reads and writes begin at the latest */
+#define OFF_MAX 8000 /* bytes; where reads and writes begin at the latest */
 #define SIZE_MAX_ONCE 2000
 #define LONG_SIZE (INT64_C(1) << 40) /* more than an entry of the ring can say */
 #define BATCH_NR_MAX 6
-#define BATCH_SIZE 600    /* bytes of each piece of a batch */
+#define BATCH_SIZE 600 /* bytes of each piece of a batch */
 
 typedef int64_t store_act(struct actor *self, struct store *store);
 
@@ -102,8 +102,10 @@ static int64_t store_sync(struct actor *self, struct store *store)
 		return told(self, "sync_file_range", aion_sync_file_range(store->fd, 0, 0, SYNC_FILE_RANGE_WRITE), 0,
 			    STORE_FLAGS);
 	default:
-		return told(self, "fadvise", aion_fadvise(store->fd, 0, draw_percent(&self->draw, 50) ? LONG_SIZE : 0,
-							  POSIX_FADV_SEQUENTIAL), 0, STORE_FLAGS);
+		return told(self, "fadvise",
+			    aion_fadvise(store->fd, 0, draw_percent(&self->draw, 50) ? LONG_SIZE : 0,
+					 POSIX_FADV_SEQUENTIAL),
+			    0, STORE_FLAGS);
 	}
 }
 
@@ -165,8 +167,8 @@ static int64_t store_stat(struct actor *self, struct store *store)
 
 /* ---- several at a time */
 
-static int64_t batch_write(struct actor *self, struct store *store, struct effort *efforts,
-			   char (*bufs)[BATCH_SIZE], unsigned nr)
+static int64_t batch_write(struct actor *self, struct store *store, struct effort *efforts, char (*bufs)[BATCH_SIZE],
+			   unsigned nr)
 {
 	int64_t result = 0;
 
@@ -225,8 +227,8 @@ static int64_t store_batch(struct actor *self, struct store *store)
 /* ---- all together */
 
 static store_act *const store_acts[] = {
-	store_write, store_write, store_write, store_read, store_read, store_read, store_sync,
-	store_truncate, store_allocate, store_stat, store_batch, store_batch,
+	store_write, store_write,    store_write,    store_read, store_read,  store_read,
+	store_sync,  store_truncate, store_allocate, store_stat, store_batch, store_batch,
 };
 
 /* The machine itself shows what the file holds. */
@@ -258,7 +260,7 @@ int64_t act_file(struct actor *self)
 	if (result >= 0) {
 		for (unsigned i = 0; i < step_nr && actor_goes_on(self, result); i++)
 			result = store_acts[draw_below(&self->draw, sizeof(store_acts) / sizeof(store_acts[0]))](self,
-													 store);
+														 store);
 		told(self, "close", aion_close(store->fd), 0, 0);
 		store_compare(self, store);
 	}

@@ -2,7 +2,7 @@
 /* A bystander cancels or completes what others have under way. */
 #include "effort.h"
 
-#define CONTAINER(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static void meddle(struct run *run, struct target *target)
 {

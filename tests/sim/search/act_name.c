@@ -39,7 +39,8 @@ static int64_t name_create(struct actor *self, struct names *names, unsigned i)
 	int64_t fd = aion_openat(AT_FDCWD, names->paths[i], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	if (fd < 0) {
-		told(self, "create", fd, 0, MAY_MEMORY | MAY_INTR | MAY_SPACE | MAY_FD | (names->exists[i] ? MAY_ANY : 0));
+		told(self, "create", fd, 0,
+		     MAY_MEMORY | MAY_INTR | MAY_SPACE | MAY_FD | (names->exists[i] ? MAY_ANY : 0));
 		return fd == -EEXIST ? 0 : fd;
 	}
 	told(self, "create", 0, 0, 0);
@@ -123,7 +124,8 @@ static void names_remove(struct actor *self, const struct names *names)
 		store_remove(self, names->paths[i]);
 	shade_enter_refuge(self, &shade, &scope);
 	do {
-		result = told(self, "rmdir", aion_unlinkat(AT_FDCWD, names->dir, AT_REMOVEDIR), 0, MAY_MEMORY | MAY_INTR);
+		result = told(self, "rmdir", aion_unlinkat(AT_FDCWD, names->dir, AT_REMOVEDIR), 0,
+			      MAY_MEMORY | MAY_INTR);
 	} while (result < 0);
 	shade_leave(self, &shade);
 }
@@ -184,8 +186,8 @@ static int64_t attribute_get(struct actor *self, const struct attribute *attribu
 	if (size && size < attribute->size)
 		return expect(self, "fgetxattr", result, -ERANGE);
 	told(self, "fgetxattr", result, VALUE_SIZE, MAY_MEMORY | MAY_INTR);
-	if (result >= 0 && ((size_t)result != attribute->size ||
-			    (size && memcmp(value, attribute->value, attribute->size) != 0)))
+	if (result >= 0 &&
+	    ((size_t)result != attribute->size || (size && memcmp(value, attribute->value, attribute->size) != 0)))
 		run_fail(self->run, "an attribute of %zu bytes is read as another of %lld", attribute->size,
 			 (long long)result);
 	return result;

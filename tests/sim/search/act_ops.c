@@ -106,7 +106,7 @@ static int64_t storm(struct actor *self, unsigned nr, int fd)
 static int64_t many(struct actor *self, unsigned nr, int fd)
 {
 	struct effort *efforts = calloc(nr, sizeof(*efforts));
-	char (*bufs)[16] = calloc(nr, sizeof(*bufs));
+	char(*bufs)[16] = calloc(nr, sizeof(*bufs));
 	int64_t result = 0;
 
 	many_start(self, efforts, bufs, nr, fd);
@@ -151,7 +151,8 @@ static int64_t start_and_leave(struct actor *self, int fd, size_t file_size)
 	int64_t result = 0;
 
 	for (unsigned i = 0; i < 3; i++) {
-		aion_op_pread(&efforts[i]->op, fd, bufs[i], LEAVE_SIZE, (int64_t)draw_below(&self->draw, file_size + 1));
+		aion_op_pread(&efforts[i]->op, fd, bufs[i], LEAVE_SIZE,
+			      (int64_t)draw_below(&self->draw, file_size + 1));
 		effort_begin(self, efforts[i], "op pread", LEAVE_SIZE, MAY_FILE, true);
 		if (draw_percent(&self->draw, 20))
 			return actor_pause(self);
@@ -198,4 +199,29 @@ int64_t act_open_and_leave(struct actor *self)
 			wire_close(self, (int)result);
 	}
 	return result == -ECANCELED && !aion_cancelled() ? 0 : result;
+}
+
+/* Descriptors are the caller's only once he has all results; else they stay with their operations. */
+int64_t act_gather_opens(struct actor *self)
+{
+	unsigned nr = (unsigned)draw_between(&self->draw, 1, LEAVE_NR_MAX);
+	bool wants_results = draw_percent(&self->draw, 60);
+	struct aion_future *futures[LEAVE_NR_MAX];
+	struct aion_op ops[LEAVE_NR_MAX] = {0};
+	char paths[LEAVE_NR_MAX][SHARED_PATH_SIZE];
+	int64_t results[LEAVE_NR_MAX];
+	int64_t result;
+
+	for (unsigned i = 0; i < nr; i++) {
+		shared_path(self->run, (unsigned)draw_below(&self->draw, SHARED_NR), paths[i]);
+		aion_op_openat(&ops[i], AT_FDCWD, paths[i], O_RDONLY | O_CLOEXEC, 0);
+		futures[i] = &ops[i].future;
+	}
+	result = aion_gather(futures, nr, wants_results ? results : NULL);
+	told(self, "gather of opens", result, 0, MAY_MEMORY | MAY_FD | MAY_INTR | PERHAPS_REFUSED);
+	for (unsigned i = 0; i < nr && wants_results && result != -ECANCELED; i++)
+		if (results[i] >= 0)
+			wire_close(self, (int)results[i]);
+	aion_op_reap_all(ops, nr);
+	return result;
 }

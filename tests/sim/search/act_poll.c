@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting for readiness, once and again and again. */
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 
 #include "effort.h"
@@ -105,11 +106,11 @@ static int64_t drain(struct actor *self, struct wire *wire, int fd)
 	return result;
 }
 
-static int64_t poll_until_end(struct actor *self, struct aion_poll *poll, struct wire *wire, int fd)
+static int64_t poll_until_end(struct actor *self, struct aion_poll *poll, struct wire *wire, int fd, unsigned nr)
 {
 	int64_t result = 0;
 
-	while (!wire->saw_end) {
+	while (!wire->saw_end && nr--) {
 		if (draw_percent(&self->draw, 20))
 			result = told(self, "poll_try_next", aion_poll_try_next(poll), 0xffff, MAY_WAIT | MAY_MEMORY);
 		else
@@ -122,18 +123,48 @@ static int64_t poll_until_end(struct actor *self, struct aion_poll *poll, struct
 		if (result < 0)
 			return result;
 		result = drain(self, wire, fd);
-		if (result < 0 && result != EMPTY && !actor_goes_on(self, result))
-			return result;
 		/* What could not be read is still there, but no event will say so again. */
-		if (result < 0 && result != EMPTY && result != -ECANCELED)
-			return 0;
+		wire->reader_left_early = result < 0 && result != EMPTY;
+		if (wire->reader_left_early)
+			return result;
 	}
 	return 0;
+}
+
+/* The poll outlives those who wait for it, one after the other. */
+struct poll_guest {
+	struct aion_poll *poll;
+	struct wire *wire;
+	int fd;
+};
+
+static int64_t guest_task(struct actor *self, void *arg)
+{
+	const struct poll_guest *guest = arg;
+	int64_t result = poll_until_end(self, guest->poll, guest->wire, guest->fd, 1);
+
+	return result == -ECANCELED ? result : 0;
+}
+
+static int64_t poll_by_guests(struct actor *self, struct poll_guest *guest)
+{
+	unsigned nr = (unsigned)draw_between(&self->draw, 1, 3);
+	int64_t result = 0;
+
+	while (nr-- && result >= 0 && !guest->wire->reader_left_early) {
+		struct party party;
+
+		party_enter(self, &party);
+		actor_spawn(self, &party, guest_task, guest);
+		result = party_leave(self, &party, 0);
+	}
+	return result;
 }
 
 int64_t act_poll_again(struct actor *self)
 {
 	AION_CLEANUP(aion_poll_close) struct aion_poll poll = {0};
+	struct poll_guest guest;
 	struct wire wire;
 	struct poked poked = {.nr = (unsigned)draw_below(&self->draw, WRITE_NR_MAX), .wire = &wire};
 	struct party party;
@@ -147,7 +178,12 @@ int64_t act_poll_again(struct actor *self)
 	aion_poll_open(&poll, fds[0], POLLIN);
 	party_enter(self, &party);
 	poke(self, &party, &poked);
-	result = poll_until_end(self, &poll, &wire, fds[0]);
+	guest.poll = &poll;
+	guest.wire = &wire;
+	guest.fd = fds[0];
+	result = draw_percent(&self->draw, 30) ? poll_by_guests(self, &guest) : 0;
+	if (result >= 0 && !wire.reader_left_early)
+		result = poll_until_end(self, &poll, &wire, fds[0], UINT_MAX);
 	if (!wire.saw_end && draw_percent(&self->draw, 50))
 		party_cancel(self->run, &party);
 	result = party_leave(self, &party, result == -ECANCELED ? result : 0);
@@ -155,5 +191,57 @@ int64_t act_poll_again(struct actor *self)
 	if (draw_percent(&self->draw, 50))
 		aion_poll_close(&poll);
 	wire_close(self, fds[0]);
+	return result;
+}
+
+/* ---- closed under it */
+
+struct closed {
+	struct aion_poll poll;
+	bool is_closing;
+	bool was_in_flight; /* then: else the close cannot know of it, and nobody may ask it any more */
+};
+
+/* Waits until the descriptor is gone, and hears so again. */
+static int64_t closed_task(struct actor *self, void *arg)
+{
+	struct closed *closed = arg;
+	int64_t result;
+
+	do {
+		if (closed->is_closing && !closed->was_in_flight)
+			return 0;
+		result = told(self, "poll_next", aion_poll_next(&closed->poll), 0xffff, MAY_MEMORY | MAY_CLOSED);
+	} while (result >= 0);
+	if (result == -EBADF && !closed->is_closing)
+		run_fail(self->run, "a poll says -EBADF, and its descriptor is open");
+	if (result == -EBADF && aion_poll_try_next(&closed->poll) != -EBADF)
+		run_fail(self->run, "a poll says -EBADF only once");
+	return result == -ECANCELED ? result : 0;
+}
+
+int64_t act_poll_closed(struct actor *self)
+{
+	struct closed closed = {.is_closing = false};
+	struct party party;
+	int64_t result;
+	int fds[2];
+
+	if (wire_pipe(self, fds, 0) < 0)
+		return 0;
+	aion_poll_open(&closed.poll, fds[0], POLLIN);
+	party_enter(self, &party);
+	actor_spawn(self, &party, closed_task, &closed);
+	result = actor_pause(self);
+	if (result >= 0 && draw_percent(&self->draw, 40))
+		result = told(self, "write", aion_write(fds[1], "x", 1), 1, MAY_MEMORY | MAY_INTR);
+	closed.is_closing = true;
+	closed.was_in_flight = aion_op_is_in_flight(&closed.poll.op);
+	wire_close(self, fds[0]);
+	result = party_leave(self, &party, result == -ECANCELED ? result : 0);
+	aion_poll_close(&closed.poll);
+	if (aion_poll_try_next(&closed.poll) != -EBADF)
+		run_fail(self->run, "a closed poll does not say -EBADF");
+	wire_close(self, fds[1]);
 	return result;
 }

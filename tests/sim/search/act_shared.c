@@ -11,7 +11,7 @@
 #define READ_NR_MAX 6
 #define SIZE_MAX_ONCE 3000 /* bytes */
 #define OWNED_NR_MAX 5
-#define POUR_SIZE 5000     /* bytes of one splice */
+#define POUR_SIZE 5000 /* bytes of one splice */
 
 struct shared {
 	unsigned nr;
@@ -106,8 +106,8 @@ static int64_t pour_task(struct actor *self, void *arg)
 		told(self, "splice", result, (int64_t)size, wire_write_flags(wire) | MAY_IO);
 		wire_note_written(wire, result);
 		if (off != (int64_t)wire->written)
-			run_fail(self->run, "a splice moves its offset to %lld, and %llu bytes have gone", (long long)off,
-				 (unsigned long long)wire->written);
+			run_fail(self->run, "a splice moves its offset to %lld, and %llu bytes have gone",
+				 (long long)off, (unsigned long long)wire->written);
 		if (result == -EPIPE || !actor_goes_on(self, result))
 			break;
 	}

@@ -51,7 +51,7 @@ int64_t act_socketpair(struct actor *self)
 	bool is_tcp = self->run->sim && draw_percent(&self->draw, 50);
 	int fds[2];
 
-	if (wire_socketpair(self, is_tcp ? AF_INET : AF_UNIX, fds) < 0)
+	if (wire_socketpair(self, is_tcp ? AF_INET : AF_UNIX, SOCK_STREAM, fds) < 0)
 		return 0;
 	return stream_connection(self, fds, is_tcp);
 }
@@ -225,6 +225,27 @@ static int64_t closing_reader(struct actor *self, void *arg)
 	return result == -ECANCELED ? result : 0;
 }
 
+/* Closes what is being closed. While there is something to wait for, the number is nobody else's. */
+static int64_t closing_twice(struct actor *self, void *arg)
+{
+	struct closing *closing = arg;
+	int64_t result;
+
+	while (!closing->is_closing) {
+		result = actor_pause(self);
+		if (result < 0)
+			return result;
+	}
+	for (unsigned i = 0; i < closing->effort_nr; i++)
+		if (aion_op_is_in_flight(&closing->efforts[i]->op)) {
+			result = told(self, "second close", aion_close(closing->fds[0]), 0, MAY_CLOSED);
+			if (result != -EBADF)
+				run_fail(self->run, "a descriptor is closed twice");
+			break;
+		}
+	return 0;
+}
+
 int64_t act_close_reader(struct actor *self)
 {
 	unsigned nr = (unsigned)draw_between(&self->draw, 1, READER_NR_MAX);
@@ -237,6 +258,8 @@ int64_t act_close_reader(struct actor *self)
 	party_enter(self, &party);
 	while (nr--)
 		actor_spawn(self, &party, closing_reader, &closing);
+	if (draw_percent(&self->draw, 30))
+		actor_spawn(self, &party, closing_twice, &closing);
 	result = actor_pause(self);
 	if (result >= 0 && draw_percent(&self->draw, 50)) {
 		result = told(self, "write", aion_write(closing.fds[1], "0123456789", 10), 10, MAY_MEMORY | MAY_INTR);
@@ -248,10 +271,12 @@ int64_t act_close_reader(struct actor *self)
 	wire_close(self, closing.fds[0]);
 	for (unsigned i = 0; i < closing.effort_nr; i++)
 		if (aion_op_is_in_flight(&closing.efforts[i]->op))
-			run_fail(self->run, "a %s is in flight after its descriptor has been closed", closing.efforts[i]->name);
+			run_fail(self->run, "a %s is in flight after its descriptor has been closed",
+				 closing.efforts[i]->name);
 	result = party_leave(self, &party, result == -ECANCELED ? result : 0);
 	wire_close(self, closing.fds[1]);
 	if (closing.got > closing.written)
-		run_fail(self->run, "%lld bytes read, %lld written", (long long)closing.got, (long long)closing.written);
+		run_fail(self->run, "%lld bytes read, %lld written", (long long)closing.got,
+			 (long long)closing.written);
 	return result;
 }

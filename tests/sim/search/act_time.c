@@ -6,8 +6,9 @@
 #include "effort.h"
 #include "wire.h"
 
-#define OVERSLEEP_NS_MAX (2 * AION_SECOND)  /* by which a timer of the machine may be late */
-#define STARVE_NS_MAX (60 * AION_SECOND)    /* by which a deadline may be late that ends an operation */
+#define OVERSLEEP_NS_MAX (2 * AION_SECOND) /* by which a timer of the machine may be late */
+#define SPIN_MAX 20000                     /* calls that are done at once */
+#define STARVE_NS_MAX (60 * AION_SECOND)   /* by which a deadline may be late that ends an operation */
 
 static void check_time(struct actor *self, const char *what, int64_t deadline_ns)
 {
@@ -104,14 +105,88 @@ static int64_t scoped_steps(struct actor *self, bool is_shield)
 	return result_outside(result);
 }
 
+/* A deadline that has passed is delivered at the first checkpoint, and nothing is begun. */
+static int64_t scope_in_the_past(struct actor *self)
+{
+	struct aion_scope scope;
+	struct shade shade;
+	int64_t deadline_ns = aion_now() - (int64_t)draw_below(&self->draw, 1000);
+	char byte = 'x';
+	int64_t result;
+	int fds[2];
+
+	if (wire_pipe(self, fds, 0) < 0)
+		return 0;
+	shade_enter(self, &shade, &scope, deadline_ns, draw_percent(&self->draw, 30));
+	result = told(self, "write too late", aion_write(fds[1], &byte, 1), 1, 0);
+	if (result != -ECANCELED)
+		run_fail(self->run, "a write after the deadline says %lld", (long long)result);
+	shade_leave(self, &shade);
+	wire_close(self, fds[0]);
+	wire_close(self, fds[1]);
+	return result_outside(result);
+}
+
 int64_t act_scope(struct actor *self)
 {
+	if (draw_percent(&self->draw, 10))
+		return scope_in_the_past(self);
 	return scoped_steps(self, false);
 }
 
 int64_t act_shield(struct actor *self)
 {
 	return scoped_steps(self, true);
+}
+
+/* ---- keeping busy */
+
+struct spin {
+	bool has_run;
+};
+
+static int64_t spin_task(struct actor *self, void *arg)
+{
+	struct spin *spin = arg;
+
+	spin->has_run = true;
+	return told(self, "yield", aion_yield(), 0, 0) == 0 ? 0 : -ECANCELED;
+}
+
+static int64_t spin_once(unsigned kind, struct aion_future *done)
+{
+	switch (kind) {
+	case 0:
+		return aion_checkpoint();
+	case 1:
+		return aion_await(done);
+	default:
+		return aion_wait(&done, 1, AION_WAIT_ALL);
+	}
+}
+
+/* Nothing that has to be waited for, and still the others get their turn. */
+int64_t act_spin(struct actor *self)
+{
+	struct spin spin = {.has_run = false};
+	struct aion_future done;
+	struct party party;
+	unsigned kind = (unsigned)draw_below(&self->draw, 3);
+	unsigned nr = 0;
+	int64_t result = 0;
+
+	aion_future_init(&done);
+	aion_future_complete(&done, 0);
+	party_enter(self, &party);
+	if (!actor_spawn(self, &party, spin_task, &spin))
+		spin.has_run = true;
+	while (!spin.has_run && result >= 0 && nr++ < SPIN_MAX)
+		result = spin_once(kind, &done);
+	if (result >= 0 && !spin.has_run)
+		run_fail(self->run, "a task that only does what is done at once keeps the others from running");
+	if (result < 0)
+		told(self, "spin", result, 0, 0);
+	return party_leave(self, &party, result < 0 ? result : 0);
 }
 
 /* ---- waiting for what does not come */
@@ -143,7 +218,8 @@ static int64_t starve_by_pipe(struct actor *self)
 	if (wire_pipe(self, fds, 0) < 0)
 		return 0;
 	if (draw_percent(&self->draw, 50))
-		result = told(self, "a read of nothing", aion_read(fds[0], buf, sizeof(buf)), -1, MAY_MEMORY | MAY_INTR);
+		result =
+			told(self, "a read of nothing", aion_read(fds[0], buf, sizeof(buf)), -1, MAY_MEMORY | MAY_INTR);
 	else
 		result = told(self, "a poll of nothing", aion_poll(fds[0], POLLIN), -1, MAY_MEMORY);
 	wire_close(self, fds[0]);

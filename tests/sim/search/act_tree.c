@@ -135,16 +135,26 @@ int64_t act_spawn_fails(struct actor *self)
 {
 	static const char large[AION_SPAWN_COPY_MAX + 1];
 	const struct aion_spawn_options options = {.stack_size = STACK_SIZE_TOO_LARGE};
+	struct aion_handle handle;
 	struct party party;
 	int64_t result;
 	int error;
 
 	party_enter(self, &party);
 	actor_spawn(self, &party, actor_live, NULL);
-	if (draw_percent(&self->draw, 50))
+	switch (draw_below(&self->draw, 3)) {
+	case 0:
 		error = aion_spawn_copy(&party.group, never_runs, large, sizeof(large));
-	else
+		break;
+	case 1:
+		error = aion_spawn_into(&party.group, &handle, &options, never_runs, self->run);
+		if (!aion_future_is_done(&handle.future) || handle.future.result != error)
+			run_fail(self->run, "the handle of a task that could not be started says %lld",
+				 (long long)handle.future.result);
+		break;
+	default:
 		error = aion_spawn_with(&party.group, &options, never_runs, self->run);
+	}
 	if (error != -E2BIG && error != -EINVAL && !(error == -ENOMEM && self->run->memory_is_scarce))
 		run_fail(self->run, "a spawn that must fail says %d", error);
 	party_fail(self->run, &party, error);

@@ -43,7 +43,8 @@ static void check_wait(struct actor *self, const struct bunch *bunch, enum aion_
 		return;
 	if (mode == AION_WAIT_ALL || (mode == AION_WAIT_FIRST_COMPLETED && !done) ||
 	    (mode == AION_WAIT_FIRST_ERROR && !has_error))
-		run_fail(self->run, "a wait (mode %d) ends with %lld of %u done", (int)mode, (long long)done, bunch->nr);
+		run_fail(self->run, "a wait (mode %d) ends with %lld of %u done", (int)mode, (long long)done,
+			 bunch->nr);
 }
 
 /* Reads of nothing never end: somebody has to end them before all can be done, or the first if there is no other. */
@@ -144,8 +145,7 @@ static void check_wait_for(struct actor *self, struct bunch_item *item, int64_t 
 		run_fail(self->run, "an operation is in flight after wait_for has ended");
 	if (is_plain && is_done != (result == item->future->result))
 		run_fail(self->run, "wait_for says %lld, and the future is done: %d", (long long)result, is_done);
-	if (is_done && result != item->future->result &&
-	    !(result == -ETIME && item->future->result == -ECANCELED))
+	if (is_done && result != item->future->result && !(result == -ETIME && item->future->result == -ECANCELED))
 		run_fail(self->run, "wait_for says %lld instead of %lld", (long long)result,
 			 (long long)item->future->result);
 	if (!is_done && result != -ETIME && result != -ECANCELED)

@@ -2,9 +2,9 @@
 /* What actors do, one step after the other. */
 #include "actor.h"
 
-#define STEP_NR_MAX 10         /* of one actor */
-#define NESTING_MAX 3          /* steps inside of steps */
-#define PAD_SIZE 192           /* bytes on each actor's stack that nobody but it may change */
+#define STEP_NR_MAX 10          /* of one actor */
+#define NESTING_MAX 3           /* steps inside of steps */
+#define PAD_SIZE 192            /* bytes on each actor's stack that nobody but it may change */
 #define KERNEL_DELAY_MAX 200000 /* ns; where time is real */
 
 struct choice {
@@ -13,15 +13,18 @@ struct choice {
 };
 
 static const struct choice choices[] = {
-	{act_sleep, 6},      {act_yield, 3},   {act_timer, 4},      {act_scope, 10},     {act_shield, 4},
-	{act_starve, 4},     {act_family, 14}, {act_siblings, 3},   {act_handles, 6},    {act_daemon, 1},
-	{act_spawn_fails, 1}, {act_future, 5}, {act_wait, 5},       {act_gather, 4},     {act_wait_for, 6},
-	{act_mixed, 5},      {act_offload, 4}, {act_detached, 4},   {act_post, 3},       {act_promise, 4},
-	{act_file, 8},       {act_owned, 5},   {act_shared, 5},     {act_names, 4},      {act_attributes, 2},
-	{act_pipe, 10},      {act_relay, 3},   {act_socketpair, 6}, {act_tcp, 4},        {act_close_reader, 4},
-	{act_poll, 4},       {act_poll_again, 5}, {act_nops, 3},    {act_many, 5},       {act_leave_early, 5},
-	{act_open_and_leave, 3}, {act_meddle, 12},
-	{act_crowd, 4},      {act_timers, 2},  {act_outside, 3},    {act_local, 3},
+	{act_sleep, 6},      {act_yield, 3},        {act_timer, 4},        {act_scope, 10},
+	{act_shield, 4},     {act_starve, 4},       {act_family, 14},      {act_siblings, 3},
+	{act_handles, 6},    {act_daemon, 1},       {act_spawn_fails, 1},  {act_future, 5},
+	{act_wait, 5},       {act_gather, 4},       {act_wait_for, 6},     {act_mixed, 5},
+	{act_offload, 4},    {act_detached, 4},     {act_post, 3},         {act_promise, 4},
+	{act_file, 8},       {act_owned, 5},        {act_shared, 5},       {act_names, 4},
+	{act_attributes, 2}, {act_pipe, 10},        {act_relay, 3},        {act_socketpair, 6},
+	{act_tcp, 4},        {act_close_reader, 4}, {act_poll, 4},         {act_poll_again, 5},
+	{act_nops, 3},       {act_many, 5},         {act_leave_early, 5},  {act_open_and_leave, 3},
+	{act_meddle, 12},    {act_crowd, 4},        {act_timers, 2},       {act_outside, 3},
+	{act_local, 3},      {act_spin, 1},         {act_gather_opens, 3}, {act_poll_closed, 2},
+	{act_messages, 4},
 };
 
 #define CHOICE_NR (sizeof(choices) / sizeof(choices[0]))
@@ -122,7 +125,8 @@ int64_t draw_delay(struct actor *self)
 		return draw_short_delay(self);
 	if (kind < 19)
 		return delay_cut(self, (int64_t)draw_magnitude(&self->draw, 1000000, (uint64_t)AION_SECOND));
-	return delay_cut(self, (int64_t)draw_magnitude(&self->draw, (uint64_t)AION_SECOND, 3600 * (uint64_t)AION_SECOND));
+	return delay_cut(self,
+			 (int64_t)draw_magnitude(&self->draw, (uint64_t)AION_SECOND, 3600 * (uint64_t)AION_SECOND));
 }
 
 int64_t draw_deadline(struct actor *self)

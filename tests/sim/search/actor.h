@@ -9,19 +9,19 @@
 #include "shade.h"
 
 #define SMALL_STACK_SIZE ((size_t)64 << 10) /* bytes, of tasks whose stack is not the default */
-#define DEPTH_MAX 6 /* tasks inside of tasks */
+#define DEPTH_MAX 6                         /* tasks inside of tasks */
 
 typedef int64_t actor_body(struct actor *self, void *arg);
 
 struct actor {
 	struct run *run;
 	struct draw draw;
-	uint64_t path;       /* its place in the tree */
-	unsigned nr;         /* the how many-th of the run */
-	unsigned child_nr;   /* that it has spawned */
+	uint64_t path;     /* its place in the tree */
+	unsigned nr;       /* the how many-th of the run */
+	unsigned child_nr; /* that it has spawned */
 	unsigned depth;
-	unsigned nesting;    /* steps inside of steps */
-	unsigned patience;   /* times that it ignores -ECANCELED */
+	unsigned nesting;  /* steps inside of steps */
+	unsigned patience; /* times that it ignores -ECANCELED */
 	struct shade edge;
 	struct shade *shade; /* innermost */
 	struct party *party; /* to which it belongs; NULL: the main one, or one of the loop's own group */
@@ -95,16 +95,17 @@ int64_t actor_pause(struct actor *self);
 /* ---- what actors do: 0 or more, or -errno, which was right to come */
 typedef int64_t act(struct actor *self);
 
-act act_sleep, act_yield, act_timer, act_scope, act_shield, act_starve;  /* act_time.c */
-act act_family, act_siblings, act_handles, act_daemon, act_spawn_fails;  /* act_tree.c */
-act act_future, act_wait, act_gather, act_wait_for, act_mixed;           /* act_wait.c */
-act act_offload, act_detached, act_post, act_promise;                    /* act_call.c */
-act act_file, act_owned, act_shared;                                     /* act_file.c, act_shared.c */
-act act_names, act_attributes;                                           /* act_name.c */
-act act_pipe, act_relay, act_socketpair, act_tcp, act_close_reader;      /* act_stream.c, act_net.c */
-act act_poll, act_poll_again;                                            /* act_poll.c */
-act act_crowd, act_timers, act_outside, act_local;                       /* act_crowd.c */
-act act_nops, act_many, act_leave_early, act_open_and_leave;             /* act_ops.c */
-act act_meddle;                                                          /* act_meddle.c */
+act act_sleep, act_yield, act_timer, act_scope, act_shield, act_spin, act_starve; /* act_time.c */
+act act_family, act_siblings, act_handles, act_daemon, act_spawn_fails;           /* act_tree.c */
+act act_future, act_wait, act_gather, act_wait_for, act_mixed;                    /* act_wait.c */
+act act_offload, act_detached, act_post, act_promise;                             /* act_call.c */
+act act_file, act_owned, act_shared;                                              /* act_file.c, act_shared.c */
+act act_names, act_attributes;                                                    /* act_name.c */
+act act_messages;                                                                 /* act_message.c */
+act act_pipe, act_relay, act_socketpair, act_tcp, act_close_reader;               /* act_stream.c, act_net.c */
+act act_poll, act_poll_again, act_poll_closed;                                    /* act_poll.c */
+act act_crowd, act_timers, act_outside, act_local;                                /* act_crowd.c */
+act act_nops, act_many, act_leave_early, act_open_and_leave, act_gather_opens;    /* act_ops.c */
+act act_meddle;                                                                   /* act_meddle.c */
 
 #endif

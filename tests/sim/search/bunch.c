@@ -94,8 +94,8 @@ void bunch_check(struct actor *self, struct bunch_item *item)
 		break;
 	default:
 		if (item->future->result != 0 || run_now(self->run) < item->deadline_ns)
-			run_fail(self->run, "a timer says %lld, %lld ns before its time", (long long)item->future->result,
-				 (long long)(item->deadline_ns - run_now(self->run)));
+			run_fail(self->run, "a timer says %lld, %lld ns before its time",
+				 (long long)item->future->result, (long long)(item->deadline_ns - run_now(self->run)));
 	}
 }
 

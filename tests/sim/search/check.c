@@ -81,7 +81,8 @@ static int64_t wait_until_idle(void *arg)
 	for (unsigned i = 0; i < IDLE_TRY_MAX; i++) {
 		aion_loop_stats(run->loop, &stats);
 		if (!stats.in_flight_nr && run->post_nr == run->post_run_nr &&
-		    __atomic_load_n(&run->job_nr, __ATOMIC_ACQUIRE) == __atomic_load_n(&run->job_end_nr, __ATOMIC_ACQUIRE))
+		    __atomic_load_n(&run->job_nr, __ATOMIC_ACQUIRE) ==
+			    __atomic_load_n(&run->job_end_nr, __ATOMIC_ACQUIRE))
 			return 0;
 		if (aion_sleep(run->sim ? IDLE_STEP_NS * (1 + i) : AION_MILLISECOND) != 0)
 			run_fail(run, "a sleep of a task that nobody has cancelled fails");

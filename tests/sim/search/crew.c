@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define AGAIN_EVERY 64     /* one of so many seeds runs twice, and must do the same both times */
-#define STUCK_LOOK_NR 300  /* looks, one a second, at a worker that does nothing, before it is ended */
+#define AGAIN_EVERY 64 /* one of so many seeds runs twice, and must do the same both times */
+#define STUCK_FACTOR 3 /* times the limit of CPU time: so long a process may sit idle before it is ended */
 
 /* Of one worker; in shared memory. */
 struct berth {
@@ -150,21 +151,35 @@ static int output_open(void)
 	return fd;
 }
 
+/* A child does not outlive its parent. */
+static pid_t child_start(int out)
+{
+	pid_t parent = getpid();
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0) {
+		perror("fork");
+		exit(2);
+	}
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	dup2(out, STDERR_FILENO);
+	return 0;
+}
+
 static void worker_start(struct crew *crew, unsigned i)
 {
 	struct worker *worker = &crew->workers[i];
 
 	*worker = (struct worker){.out = output_open()};
-	fflush(NULL);
-	worker->pid = fork();
-	if (worker->pid < 0) {
-		perror("fork");
-		exit(2);
-	}
-	if (worker->pid)
-		return;
-	dup2(worker->out, STDERR_FILENO);
-	work(crew, &crew->berths[i]);
+	worker->pid = child_start(worker->out);
+	if (!worker->pid)
+		work(crew, &crew->berths[i]);
 }
 
 /* What it has printed, and how it has ended. */
@@ -176,12 +191,30 @@ static void read_end(int out, int status, unsigned limit_s, char text[TEXT_SIZE]
 	close(out);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF)
 		snprintf(text + done, TEXT_SIZE - done, "FAILED: more than %u s of CPU time\n", limit_s);
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		snprintf(text + done, TEXT_SIZE - done, "FAILED: waits for ever\n");
 	else if (WIFSIGNALED(status) && (WTERMSIG(status) != SIGABRT || !done))
 		snprintf(text + done, TEXT_SIZE - done, "FAILED: %s\n", strsignal(WTERMSIG(status)));
 	else if (WIFEXITED(status))
 		snprintf(text + done, TEXT_SIZE - done, "FAILED: exit status %d\n", WEXITSTATUS(status));
 	else
 		text[done] = 0;
+}
+
+static void print_without(const struct run_options *options)
+{
+	const char *before = " --without ";
+
+	for (unsigned first = 0, end; first < WITHOUT_NR; first = end + 1) {
+		for (end = first; run_options_without(options, end); end++)
+			;
+		if (end == first)
+			continue;
+		printf("%s%u", before, first);
+		if (end - first > 1)
+			printf("-%u", end - 1);
+		before = ",";
+	}
 }
 
 static void report(const struct search *search, const struct failure *failure)
@@ -193,6 +226,7 @@ static void report(const struct search *search, const struct failure *failure)
 	printf("%llu tasks, %llu faults; replay: sim_search --from %llu --seeds 1 --profile %s --tasks %u",
 	       (unsigned long long)failure->task_nr, (unsigned long long)failure->fault_nr,
 	       (unsigned long long)options->seed, profile_name(options->profile), options->task_max);
+	print_without(options);
 	if (options->fault_max != UINT64_MAX)
 		printf(" --faults %llu", (unsigned long long)options->fault_max);
 	if (options->machine_seed)
@@ -232,16 +266,41 @@ static void worker_look(struct crew *crew, unsigned i)
 	if (worker->seen_nr != crew->berths[i].begun_nr)
 		worker->stuck_nr = 0;
 	worker->seen_nr = crew->berths[i].begun_nr;
-	if (++worker->stuck_nr == STUCK_LOOK_NR)
+	if (++worker->stuck_nr == STUCK_FACTOR * crew->search->limit_s)
 		kill(worker->pid, SIGKILL);
+}
+
+static void nothing(int unused)
+{
+	(void)unused;
+}
+
+/* The signal of a child's end is waited for, and does not get lost before: what nobody handles may be dropped. */
+static void expect_children(void)
+{
+	sigset_t signals;
+
+	signal(SIGCHLD, nothing);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+/* Until some child has ended, or a second has passed: false. */
+static bool wait_second(void)
+{
+	const struct timespec second = {.tv_sec = 1};
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	return sigtimedwait(&signals, NULL, &second) >= 0 || errno != EAGAIN;
 }
 
 static bool crew_wait(struct crew *crew)
 {
-	const struct timespec second = {.tv_sec = 1};
 	bool is_working = false;
 	bool has_ended = false;
-	sigset_t signals;
 
 	for (unsigned i = 0; i < crew->search->worker_nr; i++) {
 		int status;
@@ -254,9 +313,7 @@ static bool crew_wait(struct crew *crew)
 	}
 	if (!is_working || has_ended)
 		return is_working;
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGCHLD);
-	if (sigtimedwait(&signals, NULL, &second) >= 0 || errno != EAGAIN)
+	if (wait_second())
 		return true;
 	for (unsigned i = 0; i < crew->search->worker_nr; i++)
 		if (crew->workers[i].pid)
@@ -267,15 +324,12 @@ static bool crew_wait(struct crew *crew)
 unsigned crew_search(const struct search *search, struct totals *ret_totals)
 {
 	struct crew crew = {.search = search};
-	sigset_t signals;
 
 	crew.berths = share(search->worker_nr * sizeof(struct berth));
 	crew.next = share(sizeof(uint64_t));
 	crew.workers = calloc(search->worker_nr, sizeof(struct worker));
 	crew.end_ns = search->time_s ? clock_ns() + search->time_s * AION_SECOND : 0;
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
+	expect_children();
 	for (unsigned i = 0; i < search->worker_nr; i++)
 		worker_start(&crew, i);
 	while (crew_wait(&crew))
@@ -294,6 +348,16 @@ unsigned crew_search(const struct search *search, struct totals *ret_totals)
 	return crew.failure_nr;
 }
 
+static int wait_for(pid_t pid, unsigned seconds)
+{
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		if (!wait_second() && seconds-- == 1)
+			kill(pid, SIGKILL);
+	return status;
+}
+
 bool crew_try(const struct search *search, const struct run_options *options, struct failure *ret_failure)
 {
 	static struct berth *berth;
@@ -301,21 +365,15 @@ bool crew_try(const struct search *search, const struct run_options *options, st
 	int status;
 	pid_t pid;
 
+	expect_children();
 	if (!berth)
 		berth = share(sizeof(*berth));
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0) {
-		perror("fork");
-		exit(2);
-	}
+	pid = child_start(out);
 	if (!pid) {
-		dup2(out, STDERR_FILENO);
 		work_once(search, berth, options);
 		_exit(0);
 	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	status = wait_for(pid, STUCK_FACTOR * search->limit_s);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		close(out);
 		return false;

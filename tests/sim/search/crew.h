@@ -29,7 +29,7 @@ struct totals {
 /* A run that has failed. */
 struct failure {
 	struct run_options options;
-	uint64_t task_nr;  /* that it had */
+	uint64_t task_nr; /* that it had */
 	uint64_t fault_nr;
 	char text[TEXT_SIZE]; /* what it has printed, and how it ended */
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SEARCH_DRAW_H
 #define SEARCH_DRAW_H
-/* The workload's own randomness. Each actor has a generator of its own, seeded by its place in the tree, so that leaving
- * some of them out does not change what the others draw. */
+/* The workload's own randomness. Each actor has a generator of its own, seeded by its place in the tree, so that
+ * leaving some of them out does not change what the others draw. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

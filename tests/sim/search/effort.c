@@ -4,7 +4,8 @@
 
 /* ---- operations */
 
-void effort_begin(struct actor *self, struct effort *effort, const char *name, int64_t max, unsigned flags, bool is_open)
+void effort_begin(struct actor *self, struct effort *effort, const char *name, int64_t max, unsigned flags,
+		  bool is_open)
 {
 	effort->run = self->run;
 	effort->name = name;

@@ -35,8 +35,8 @@ struct slot {
 	struct aion_future future;
 	struct target target;
 	struct run *run;
-	int64_t value;        /* what it will be, or is */
-	unsigned post_nr;     /* posts that it still takes to complete it, if posts do */
+	int64_t value;    /* what it will be, or is */
+	unsigned post_nr; /* posts that it still takes to complete it, if posts do */
 	bool owner_is_there;
 	bool completer_is_there;
 };

@@ -2,7 +2,6 @@
 /* Groups and their tasks: how they are started, and what a group has to say in the end. */
 #include "actor.h"
 
-
 /* ---- groups */
 
 void party_enter(struct actor *self, struct party *party)
@@ -80,7 +79,8 @@ static void party_check(struct actor *self, const struct party *party, int64_t r
 	party_check_errors(run, party);
 	if (party->error_nr) {
 		if (result != party->first_error)
-			run_fail(run, "a group says %lld, its first error was %d", (long long)result, party->first_error);
+			run_fail(run, "a group says %lld, its first error was %d", (long long)result,
+				 party->first_error);
 		return;
 	}
 	if (result != 0 && result != -ETIME && result != -ECANCELED)
@@ -109,8 +109,6 @@ int64_t party_leave(struct actor *self, struct party *party, int64_t body_result
 	party_check(self, party, result);
 	party->is_left = true;
 	shade_pop(self, &party->shade);
-	if (result == -ECANCELED)
-		shade_judge(run, self->shade);
 	return result;
 }
 
@@ -172,6 +170,10 @@ struct actor *actor_create(struct actor *parent, struct party *party, actor_body
 
 	if (parent->run->task_nr >= parent->run->task_max)
 		return NULL;
+	if (run_options_without(parent->run->options, parent->run->task_nr + 1)) {
+		parent->run->task_nr++;
+		return NULL;
+	}
 	self = malloc(sizeof(*self));
 	actor_init(self, parent->run, path);
 	self->depth = parent->depth + 1;
@@ -204,10 +206,11 @@ void actor_discard(struct actor *child)
 /* Whether a spawn went well. Where there is no memory for it that is an error of the group. */
 static bool spawn_worked(struct actor *child, struct party *party, int result)
 {
-	struct run *run = child->run;
+	struct run *run;
 
 	if (result == 0)
-		return true;
+		return true; /* the child may have come to its end, and be gone */
+	run = child->run;
 	if (result != -ENOMEM || !run->memory_is_scarce)
 		run_fail(run, "a spawn says %d", result);
 	if (party)

@@ -17,8 +17,8 @@
 #define TASK_MIN 3
 #define TASK_MAX 120
 #define STEP_MAX 300
-#define MEMORY_FAIL_ONE_OF 60 /* allocations */
-#define LIFE_MAX 16 /* of the main task */
+#define MEMORY_FAIL_ONE_OF 25 /* allocations */
+#define LIFE_MAX 16           /* of the main task */
 #define CALM_NS_MIN 100000
 #define PATH_SEED UINT64_C(0x51e1d)
 

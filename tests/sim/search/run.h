@@ -7,9 +7,12 @@
  *	search.c crew.c shrink.c   options, worker processes, making a failing run smaller
  *	mutants.c                  whether deliberate faults of the engine are found
  *	run.c check.c              a run from its beginning to its end, and what must hold afterwards
- *	shade.c                    the workload's own idea of scopes and cancellation, against which the library is checked
+ *	shade.c                    the workload's own idea of scopes and cancellation: what the library has to say
  *	actor.c party.c            tasks, groups, handles
- *	effort.c                   operations with what is expected of them
+ *	effort.c bunch.c           operations with what is expected of them; futures of all kinds
+ *	wire.c wire_form.c         pipes and connections: the account of their bytes, and all forms of I/O on them
+ *	stream.c                   tasks at their ends
+ *	store.c shared.c           files whose content is known
  *	act_*.c                    what an actor can do
  */
 #include <signal.h>
@@ -24,15 +27,23 @@ struct slot;
 struct ward;
 struct shade;
 
+#define WITHOUT_NR 256 /* numbers of tasks that can be left out */
+
 struct run_options {
 	uint64_t seed;         /* of the program, and of the machine if nothing else is said */
 	uint64_t machine_seed; /* 0: the same */
 	enum aion_sim_profile profile;
-	unsigned task_max;  /* tasks that may be spawned */
-	uint64_t fault_max; /* faults that may strike */
-	bool is_kernel;     /* no machine: the real kernel */
-	bool is_verbose;    /* tell what happens */
+	unsigned task_max;               /* tasks that may be spawned */
+	uint8_t without[WITHOUT_NR / 8]; /* tasks, by their numbers, that are left out: a set of bits */
+	uint64_t fault_max;              /* faults that may strike */
+	bool is_kernel;                  /* no machine: the real kernel */
+	bool is_verbose;                 /* tell what happens */
 };
+
+static inline bool run_options_without(const struct run_options *options, unsigned nr)
+{
+	return nr < WITHOUT_NR && options->without[nr / 8] >> nr % 8 & 1;
+}
 
 /* Lies in memory that worker and parent share, so that it survives a crash. */
 struct run_report {
@@ -65,10 +76,10 @@ struct target {
 struct run {
 	const struct run_options *options;
 	struct run_report *report;
-	struct aion_sim *sim;   /* NULL: the real kernel */
+	struct aion_sim *sim; /* NULL: the real kernel */
 	struct aion_loop *loop;
 	struct draw draw;
-	char root[64];          /* what paths begin with */
+	char root[64];                /* what paths begin with */
 	bool knobs[AION_SIM_KNOB_NR]; /* which faults may be seen */
 	bool fd_is_scarce, disk_is_scarce, memory_is_scarce;
 
@@ -87,10 +98,10 @@ struct run {
 	unsigned job_nr, job_end_nr;
 	unsigned slot_nr;
 	unsigned local_nr; /* variables of tasks */
-	bool is_stopping; /* the loop is being destroyed */
+	bool is_stopping;  /* the loop is being destroyed */
 	bool guest_has_ended;
 
-	int64_t calm_ns;  /* when faults shall stop */
+	int64_t calm_ns; /* when faults shall stop */
 	bool is_calm;
 	uint64_t calm_op_nr; /* operations done by then */
 };

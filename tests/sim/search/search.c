@@ -26,6 +26,7 @@ static const char usage_text[] =
 	"  --from S           the first seed (1)\n"
 	"  --profile P        calm, rough, hostile, or all in turn (all)\n"
 	"  --tasks MAX        tasks that a program may start\n"
+	"  --without LIST     tasks that are left out: 3,7-9\n"
 	"  --faults MAX       faults that may strike\n"
 	"  --machine S        the machine's seed (that of the program)\n"
 	"  --jobs J           processes (one a processor)\n"
@@ -42,6 +43,7 @@ enum option_nr {
 	OPTION_FROM,
 	OPTION_PROFILE,
 	OPTION_TASKS,
+	OPTION_WITHOUT,
 	OPTION_FAULTS,
 	OPTION_MACHINE,
 	OPTION_JOBS,
@@ -53,11 +55,12 @@ enum option_nr {
 	OPTION_KERNEL,
 };
 
-static const struct option options[] = {
+static const struct option option_list[] = {
 	{"seeds", required_argument, NULL, OPTION_SEEDS},
 	{"from", required_argument, NULL, OPTION_FROM},
 	{"profile", required_argument, NULL, OPTION_PROFILE},
 	{"tasks", required_argument, NULL, OPTION_TASKS},
+	{"without", required_argument, NULL, OPTION_WITHOUT},
 	{"faults", required_argument, NULL, OPTION_FAULTS},
 	{"machine", required_argument, NULL, OPTION_MACHINE},
 	{"jobs", required_argument, NULL, OPTION_JOBS},
@@ -100,6 +103,21 @@ static void set_profile(struct search *search, const char *name)
 	usage();
 }
 
+static void set_without(struct run_options *options, const char *list)
+{
+	do {
+		char *end;
+		unsigned long first = strtoul(list, &end, 10);
+		unsigned long last = *end == '-' ? strtoul(end + 1, &end, 10) : first;
+
+		if (end == list || (*end && *end != ',') || last >= WITHOUT_NR)
+			usage();
+		for (; first <= last; first++)
+			options->without[first / 8] |= (uint8_t)(1 << first % 8);
+		list = *end ? end + 1 : end;
+	} while (*list);
+}
+
 static void set_mutant(uint64_t nr)
 {
 #ifdef AION_FAULTS
@@ -128,6 +146,9 @@ static void set_option(struct search *search, int option)
 		break;
 	case OPTION_TASKS:
 		search->options.task_max = (unsigned)number(optarg);
+		break;
+	case OPTION_WITHOUT:
+		set_without(&search->options, optarg);
 		break;
 	case OPTION_FAULTS:
 		search->options.fault_max = number(optarg);
@@ -217,7 +238,7 @@ int main(int argc, char **argv)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "vh", options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "vh", option_list, NULL)) != -1)
 		set_option(&search, option);
 	if (optind != argc || !search.worker_nr || !search.failure_max)
 		usage();

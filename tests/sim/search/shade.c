@@ -131,9 +131,10 @@ static bool shade_is_cancelled(const struct run *run, const struct shade *shade)
 		break;
 	}
 	if (!is_right)
-		run_fail(run, "a scope's reason is '%s', which cannot be (cancelled %d, failed %d, deadline %lld, now %lld)",
-			 reason_names[reason], shade->is_cancelled, shade->has_failed, (long long)shade->deadline_min_ns,
-			 (long long)run_now(run));
+		run_fail(run,
+			 "a scope's reason is '%s', which cannot be (cancelled %d, failed %d, deadline %lld, now %lld)",
+			 reason_names[reason], shade->is_cancelled, shade->has_failed,
+			 (long long)shade->deadline_min_ns, (long long)run_now(run));
 	return reason != AION_REASON_NONE && reason != AION_REASON_PARENT;
 }
 
@@ -201,6 +202,7 @@ static const struct legal legal_errors[] = {
 	{ECONNRESET, MAY_GONE, -1},
 	{EPIPE, MAY_GONE, -1},
 	{ENOTCONN, MAY_GONE, -1},
+	{ECONNREFUSED, MAY_GONE, -1},
 	{EBADF, MAY_CLOSED, -1},
 	{ENODATA, MAY_END, -1},
 	{ETIME, MAY_TIME, -1},
@@ -254,14 +256,16 @@ int64_t told(struct actor *self, const char *call, int64_t result, int64_t max, 
 	struct run *run = self->run;
 	struct verdict verdict = check_cancelled(self, call);
 
-	run_tell(run, "task %u: %s: %lld%s", self->nr, call, (long long)result, verdict.is_cancelled ? " (cancelled)" : "");
+	run_tell(run, "task %u: %s: %lld%s", self->nr, call, (long long)result,
+		 verdict.is_cancelled ? " (cancelled)" : "");
 	check_alive(self);
 	if (result > max)
 		run_fail(run, "%s says %lld, which is more than %lld", call, (long long)result, (long long)max);
 	if (result == -ECANCELED && !verdict.is_cancelled && !(flags & (MAY_CANCELED | MAY_ANY)))
 		run_fail(run, "%s says -ECANCELED in task %u, where nothing is cancelled", call, self->nr);
 	if (result < 0 && result != -ECANCELED && !error_is_legal(run, (int)-result, flags))
-		run_fail(run, "%s says %lld (%s), which it should not", call, (long long)result, strerror((int)-result));
+		run_fail(run, "%s says %lld (%s), which it should not", call, (long long)result,
+			 strerror((int)-result));
 	if (!verdict.is_cancelled)
 		return result;
 	if (flags & (PERHAPS_REFUSED | NOT_REFUSED) || verdict.is_perhaps)
@@ -278,7 +282,7 @@ int64_t told_promptly(struct actor *self, const char *call, int64_t result, unsi
 
 	if (self->run->sim && verdict.is_cancelled && verdict.since_ns != AION_NEVER &&
 	    run_now(self->run) - from_ns > LATE_NS_MAX)
-		run_fail(self->run, "%s of task %u went on for %lld ns after it was cancelled (result %lld)", call, self->nr,
-			 (long long)(run_now(self->run) - from_ns), (long long)result);
+		run_fail(self->run, "%s of task %u went on for %lld ns after it was cancelled (result %lld)", call,
+			 self->nr, (long long)(run_now(self->run) - from_ns), (long long)result);
 	return told(self, call, result, 0, flags);
 }

@@ -17,11 +17,11 @@ struct shade {
 	int64_t deadline_min_ns;  /* the earliest that it has had: it may have passed before it was moved */
 	int64_t cancelled_ns;     /* when it was cancelled, or a member failed */
 	bool is_shield;
-	bool is_cancelled;        /* by the workload; an edge: by its handle */
+	bool is_cancelled;         /* by the workload; an edge: by its handle */
 	bool is_perhaps_cancelled; /* an edge: whether aion_wait_for() has done it is not known here */
-	bool has_failed;          /* a group: a child or the body ended with a real error */
-	bool is_refused;          /* a checkpoint has said -ECANCELED on this scope's account */
-	bool is_perhaps_refused;  /* one inside of a call whose result does not tell */
+	bool has_failed;           /* a group: a child or the body ended with a real error */
+	bool is_refused;           /* a checkpoint has said -ECANCELED on this scope's account */
+	bool is_perhaps_refused;   /* one inside of a call whose result does not tell */
 };
 
 /* What holds for a checkpoint inside of a shade. */
@@ -35,7 +35,8 @@ struct verdict {
 struct verdict shade_judge(const struct run *run, const struct shade *innermost);
 
 /* Open and close a scope inside the actor's current one. */
-void shade_enter(struct actor *self, struct shade *shade, struct aion_scope *scope, int64_t deadline_ns, bool is_shield);
+void shade_enter(struct actor *self, struct shade *shade, struct aion_scope *scope, int64_t deadline_ns,
+		 bool is_shield);
 /* A shield that no bystander knows of: for what has to be done. */
 void shade_enter_refuge(struct actor *self, struct shade *shade, struct aion_scope *scope);
 int shade_leave(struct actor *self, struct shade *shade);
@@ -50,18 +51,18 @@ void shade_set_deadline(struct run *run, struct shade *shade, int64_t deadline_n
 
 /* Which errors a call may end with, beside -ECANCELED. Those that are faults count only if the machine has them. */
 enum may {
-	MAY_MEMORY = 1 << 0,   /* ENOMEM: whatever goes through the ring */
-	MAY_INTR = 1 << 1,     /* EINTR */
-	MAY_IO = 1 << 2,       /* EIO */
-	MAY_SPACE = 1 << 3,    /* ENOSPC */
-	MAY_FD = 1 << 4,       /* EMFILE, ENFILE */
-	MAY_RESET = 1 << 5,    /* ECONNRESET */
-	MAY_GONE = 1 << 6,     /* EPIPE, ECONNRESET, ENOTCONN: whether the other side has left, the caller must know */
-	MAY_CLOSED = 1 << 7,   /* EBADF */
-	MAY_END = 1 << 8,      /* ENODATA */
-	MAY_TIME = 1 << 9,     /* ETIME */
-	MAY_WAIT = 1 << 10,    /* EAGAIN */
-	MAY_ANY = 1 << 11,     /* others than these, which the caller looks at */
+	MAY_MEMORY = 1 << 0, /* ENOMEM: whatever goes through the ring */
+	MAY_INTR = 1 << 1,   /* EINTR */
+	MAY_IO = 1 << 2,     /* EIO */
+	MAY_SPACE = 1 << 3,  /* ENOSPC */
+	MAY_FD = 1 << 4,     /* EMFILE, ENFILE */
+	MAY_RESET = 1 << 5,  /* ECONNRESET */
+	MAY_GONE = 1 << 6,      /* EPIPE, ECONNRESET, ENOTCONN, ECONNREFUSED: the caller knows whether that can be */
+	MAY_CLOSED = 1 << 7,    /* EBADF */
+	MAY_END = 1 << 8,       /* ENODATA */
+	MAY_TIME = 1 << 9,      /* ETIME */
+	MAY_WAIT = 1 << 10,     /* EAGAIN */
+	MAY_ANY = 1 << 11,      /* others than these, which the caller looks at */
 	MAY_CANCELED = 1 << 12, /* somebody has cancelled this one */
 	MAY_FILE = MAY_MEMORY | MAY_INTR | MAY_IO,
 

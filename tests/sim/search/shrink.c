@@ -8,9 +8,10 @@
 
 #include "crew.h"
 
-#define TRY_MAX 300
-#define TIME_MAX 40  /* seconds */
-#define MACHINE_NR 8 /* other machines on which a smaller program is tried */
+#define TRY_MAX 5000
+#define TIME_MAX 20      /* seconds */
+#define TRY_LIMIT_PART 8 /* of the CPU time that a run may take, for a smaller one */
+#define MACHINE_NR 30    /* other machines on which a smaller program is tried */
 
 struct shrinking {
 	const struct search *search;
@@ -68,20 +69,40 @@ static bool try(struct shrinking *shrinking, const struct run_options *options)
 }
 
 /* What a smaller program does comes at other times, and other faults strike it: so it gets other machines, too. */
+static bool try_machines(struct shrinking *shrinking, struct run_options *options)
+{
+	if (try(shrinking, options))
+		return true;
+	for (unsigned i = 1; i <= MACHINE_NR; i++) {
+		options->machine_seed = options->seed * MACHINE_NR + i;
+		options->fault_max = UINT64_MAX;
+		if (try(shrinking, options))
+			return true;
+	}
+	return false;
+}
+
 static bool try_tasks(struct shrinking *shrinking, unsigned task_max)
 {
 	struct run_options options = shrinking->failure->options;
 
 	options.task_max = task_max;
-	if (try(shrinking, &options))
-		return true;
-	for (unsigned i = 1; i <= MACHINE_NR; i++) {
-		options.machine_seed = options.seed * MACHINE_NR + i;
-		options.fault_max = UINT64_MAX;
-		if (try(shrinking, &options))
-			return true;
+	return try_machines(shrinking, &options);
+}
+
+/* One after the other is left out, the last one first. */
+static void shrink_without(struct shrinking *shrinking)
+{
+	struct failure *failure = shrinking->failure;
+
+	for (unsigned nr = failure->options.task_max; nr > 1; nr--) {
+		struct run_options options = failure->options;
+
+		if (nr >= WITHOUT_NR)
+			continue;
+		options.without[nr / 8] |= (uint8_t)(1 << nr % 8);
+		try_machines(shrinking, &options);
 	}
-	return false;
 }
 
 static bool try_faults(struct shrinking *shrinking, uint64_t fault_max)
@@ -130,9 +151,12 @@ static void shrink_faults(struct shrinking *shrinking)
 /* Tasks first: they are what one has to understand. */
 void shrink(const struct search *search, struct failure *failure)
 {
-	struct shrinking shrinking = {.search = search, .failure = failure, .end = time(NULL) + TIME_MAX};
+	struct search limited = *search;
+	struct shrinking shrinking = {.search = &limited, .failure = failure, .end = time(NULL) + TIME_MAX};
 
+	limited.limit_s = search->limit_s / TRY_LIMIT_PART + 1;
 	while (shrink_tasks(&shrinking))
 		;
+	shrink_without(&shrinking);
 	shrink_faults(&shrinking);
 }

@@ -91,7 +91,8 @@ void store_check_read(struct actor *self, const struct store *store, const char 
 		run_fail(self->run, "the end of the file at %zu, and it has %zu bytes", off, store->size);
 	for (size_t i = 0; i < (size_t)result; i++)
 		if (buf[i] != store->content[off + i])
-			run_fail(self->run, "byte %zu of a file is %02x and should be %02x (read of %zu at %zu says %lld)",
+			run_fail(self->run,
+				 "byte %zu of a file is %02x and should be %02x (read of %zu at %zu says %lld)",
 				 off + i, (unsigned char)buf[i], (unsigned char)store->content[off + i], size, off,
 				 (long long)result);
 }

@@ -7,9 +7,9 @@
 #include "effort.h"
 
 #define TOTAL_MIN 1
-#define TOTAL_MAX 6000      /* bytes of a wire */
-#define TOTAL_LARGE 150000  /* of a few */
-#define CALL_NR_MAX 60      /* writes of one task */
+#define TOTAL_MAX 6000     /* bytes of a wire */
+#define TOTAL_LARGE 150000 /* of a few */
+#define CALL_NR_MAX 60     /* writes of one task */
 #define SHUTDOWN_TRY_MAX 1000
 
 /* ---- ends */

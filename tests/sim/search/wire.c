@@ -23,11 +23,11 @@ int wire_pipe(struct actor *self, int fds[2], int flags)
 }
 
 /* The real kernel has no pair of TCP sockets. */
-int wire_socketpair(struct actor *self, int domain, int fds[2])
+int wire_socketpair(struct actor *self, int domain, int type, int fds[2])
 {
 	if (self->run->sim)
-		return fds_result(self, "a socketpair", aion_sim_socketpair(self->run->sim, domain, SOCK_STREAM, fds));
-	return fds_result(self, "a socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0 ? -errno : 0);
+		return fds_result(self, "a socketpair", aion_sim_socketpair(self->run->sim, domain, type, fds));
+	return fds_result(self, "a socketpair", socketpair(AF_UNIX, type, 0, fds) < 0 ? -errno : 0);
 }
 
 void wire_close(struct actor *self, int fd)
@@ -115,8 +115,10 @@ void wire_note_got(struct wire *wire, const void *buf, int64_t result)
 		return;
 	same = buf ? content_differs(buf, (size_t)result, wire->id, wire->got) : (size_t)result;
 	if (same != (size_t)result)
-		run_fail(wire->run, "wire %llu: the byte at %llu is not the one that was written there (read at %llu, %lld "
-			 "bytes; %llu written)", (unsigned long long)wire->id, (unsigned long long)(wire->got + same),
+		run_fail(wire->run,
+			 "wire %llu: the byte at %llu is not the one that was written there (read at %llu, %lld "
+			 "bytes; %llu written)",
+			 (unsigned long long)wire->id, (unsigned long long)(wire->got + same),
 			 (unsigned long long)wire->got, (long long)result, (unsigned long long)wire->written);
 	wire->got += (uint64_t)result;
 	if (wire->got > wire->offered)

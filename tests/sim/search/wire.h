@@ -2,8 +2,8 @@
 #ifndef SEARCH_WIRE_H
 #define SEARCH_WIRE_H
 /*
- * A wire is one direction of a pipe or a connection: what has gone in and what has come out. Its bytes are a function of
- * its id and of their position, so that whoever reads sees at once if some were lost, doubled or misplaced.
+ * A wire is one direction of a pipe or a connection: what has gone in and what has come out. Its bytes are a function
+ * of its id and of their position, so that whoever reads sees at once if some were lost, doubled or misplaced.
  */
 #include "actor.h"
 
@@ -11,11 +11,11 @@ struct wire {
 	struct run *run;
 	struct wire *back; /* the other direction of a connection, or NULL */
 	uint64_t id;
-	uint64_t written;  /* bytes that the writer was told have gone in */
-	uint64_t offered;  /* and those that he is writing now */
-	uint64_t got;      /* that the reader has */
+	uint64_t written; /* bytes that the writer was told have gone in */
+	uint64_t offered; /* and those that he is writing now */
+	uint64_t got;     /* that the reader has */
 	bool is_socket;
-	bool is_tcp;       /* knows zero-copy */
+	bool is_tcp; /* knows zero-copy */
 	bool writer_has_left, reader_has_left;
 	bool reader_left_early; /* before the end: what he has not read is lost */
 	bool is_broken;         /* somebody was told so */
@@ -25,7 +25,7 @@ struct wire {
 
 /* A pipe of the machine's: 0, or -errno if there is no descriptor for it. */
 int wire_pipe(struct actor *self, int fds[2], int flags);
-int wire_socketpair(struct actor *self, int domain, int fds[2]);
+int wire_socketpair(struct actor *self, int domain, int type, int fds[2]);
 void wire_close(struct actor *self, int fd);
 
 void wire_init(struct actor *self, struct wire *wire, struct wire *back, bool is_socket);

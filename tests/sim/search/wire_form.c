@@ -6,9 +6,9 @@
 #include "effort.h"
 #include "wire.h"
 
-#define SIZE_MAX_SMALL 1500     /* bytes on the stack */
-#define SIZE_MAX_LARGE 40000    /* bytes, now and then */
-#define BEHIND 32               /* bytes behind the buffer that nobody may touch */
+#define SIZE_MAX_SMALL 1500  /* bytes on the stack */
+#define SIZE_MAX_LARGE 40000 /* bytes, now and then */
+#define BEHIND 32            /* bytes behind the buffer that nobody may touch */
 #define JUNK 0x5a
 
 static size_t draw_size(struct actor *self)
@@ -93,7 +93,8 @@ static int64_t write_plain(struct actor *self, enum write_form form, struct wire
 		return told(self, form == WRITEV ? "writev" : "write", result, (int64_t)size, flags);
 	told(self, form == WRITEV_ALL ? "writev_all" : "write_all", result, 0, flags | PERHAPS_REFUSED);
 	if (done > size || (result == 0 && done != size))
-		run_fail(self->run, "%zu bytes of %zu are written, and the result is %lld", done, size, (long long)result);
+		run_fail(self->run, "%zu bytes of %zu are written, and the result is %lld", done, size,
+			 (long long)result);
 	if (done)
 		wire_note_written(wire, (int64_t)done);
 	return result == 0 ? 0 : result;
