@@ -15,6 +15,7 @@
 #include <aion/poll.h>
 #include <aion/promise.h>
 #include <aion/scope.h>
+#include <aion/sim.h>
 #include <aion/splice.h>
 #include <aion/task.h>
 #include <aion/timer.h>

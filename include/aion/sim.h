@@ -87,7 +87,7 @@ struct aion_sim_options {
 };
 
 /**
- * aion_sim_create - make a machine: an empty root directory, a clock, no descriptor open.
+ * aion_sim_create - make a machine: a root directory with /dev/null and /dev/zero, a clock, no descriptor open.
  * @options: NULL = the defaults.
  * @ret_sim: for aion_sim_destroy().
  *
@@ -144,7 +144,7 @@ AION_API void aion_sim_fault_max(struct aion_sim *sim, uint64_t fault_max);
  * @nth: 1 = the next one of this kind that is submitted or tried, 2 = the one after it, …
  * @error: what it ends with, -errno; it has no other effect.
  *
- * Errors: -EINVAL (nth is 0, error is not negative, no such opcode); -ENOMEM.
+ * Errors: -EINVAL (nth is 0, error is not negative, no such opcode).
  * Suspends: no. Thread: any. Source: none.
  */
 AION_API int aion_sim_inject(struct aion_sim *sim, int opcode, unsigned nth, int error);
@@ -152,15 +152,16 @@ AION_API int aion_sim_inject(struct aion_sim *sim, int opcode, unsigned nth, int
 /** aion_sim_now - the machine's clock, ns. Suspends: no. Thread: any. Source: none. */
 AION_API int64_t aion_sim_now(const struct aion_sim *sim);
 
-/** aion_sim_advance - let time pass: delta_ns (not negative) nanoseconds. What has become due happens when the loop next
- * enters the machine. Suspends: no. Thread: any. Source: none. */
+/** aion_sim_advance - let time pass: delta_ns (not negative) nanoseconds. What has become due happens when the loop
+ * next enters the machine. Suspends: no. Thread: any. Source: none. */
 AION_API void aion_sim_advance(struct aion_sim *sim, int64_t delta_ns);
 
 /**
  * aion_sim_file_write - make a file, with the directories on its path; what it held is replaced.
  * @path: absolute.
  *
- * Errors: -EINVAL (a path that is not absolute); -EISDIR, -ENOTDIR, -ENOSPC, -ENOMEM, -ENAMETOOLONG.
+ * Errors: -EINVAL (a path that is not absolute; what is there is a device or a named pipe); -EISDIR, -ENOTDIR, -ELOOP,
+ *   -ENOSPC, -ENAMETOOLONG.
  * Suspends: no. Thread: any. Source: none.
  */
 AION_API int aion_sim_file_write(struct aion_sim *sim, const char *path, const void *data, size_t size);
@@ -169,7 +170,8 @@ AION_API int aion_sim_file_write(struct aion_sim *sim, const char *path, const v
  * aion_sim_file_read - look at a file's content.
  * @ret_data: valid until the file is next changed. @ret_size: bytes.
  *
- * Errors: -EINVAL, -ENOENT, -ENOTDIR, -EISDIR, -ELOOP.
+ * Errors: -EINVAL (a path that is not absolute; a device or a named pipe); -ENOENT, -ENOTDIR, -EISDIR, -ELOOP,
+ *   -ENAMETOOLONG.
  * Suspends: no. Thread: any. Source: none.
  */
 AION_API int aion_sim_file_read(struct aion_sim *sim, const char *path, const void **ret_data, size_t *ret_size);
@@ -178,7 +180,7 @@ AION_API int aion_sim_file_read(struct aion_sim *sim, const char *path, const vo
  * aion_sim_pipe - as pipe2(2), on the machine.
  * @fds: reading end, writing end. @flags: O_NONBLOCK, O_CLOEXEC.
  *
- * Errors: -EMFILE, -EINVAL, -ENOMEM.
+ * Errors: -EMFILE, -EINVAL.
  * Suspends: no. Thread: any. Source: pipe2(2).
  */
 AION_API int aion_sim_pipe(struct aion_sim *sim, int fds[2], int flags);
@@ -188,7 +190,7 @@ AION_API int aion_sim_pipe(struct aion_sim *sim, int fds[2], int flags);
  * @domain: AF_UNIX, AF_INET. @type: SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET (the last two: AF_UNIX only), and
  *   SOCK_NONBLOCK, SOCK_CLOEXEC.
  *
- * Errors: -EMFILE, -EAFNOSUPPORT, -ESOCKTNOSUPPORT, -EPROTONOSUPPORT, -EINVAL, -ENOMEM.
+ * Errors: -EMFILE, -EAFNOSUPPORT, -ESOCKTNOSUPPORT, -EPROTONOSUPPORT, -EINVAL.
  * Suspends: no. Thread: any. Source: socketpair(2).
  */
 AION_API int aion_sim_socketpair(struct aion_sim *sim, int domain, int type, int fds[2]);
