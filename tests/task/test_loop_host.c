@@ -409,13 +409,13 @@ Test(loop_host, a_post_that_a_turn_leaves_behind_runs_though_tasks_are_always_re
 	aion_loop_destroy(loop);
 }
 
+#ifdef AION_FAULTS
 static int64_t nop_once(void *unused)
 {
 	(void)unused;
 	return aion_nop();
 }
 
-#ifdef AION_FAULTS
 Test(loop_host, a_turn_does_not_stay_while_the_kernel_refuses)
 {
 	struct aion_loop *loop;
