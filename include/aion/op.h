@@ -42,6 +42,7 @@ struct aion_op {
  */
 static inline void aion_op_init(struct aion_op *op)
 {
+	op->future.loop = NULL;
 	op->future.waiters = 0;
 	op->future.kind = 1; /* an operation, in lib/op/future_int.h */
 	op->future.state = 0;
