@@ -42,6 +42,12 @@ extern "C" {
 /* What a task or an offloaded call runs. The result is >= 0, or -errno. */
 typedef int64_t aion_fn(void *arg);
 
+/* Private: tasks that wait, in the order in which they came. All zero = none. */
+struct aion__waits {
+	struct aion__wait *first;
+	struct aion__wait *last;
+};
+
 /**
  * aion_now - the monotonic clock.
  *

@@ -19,6 +19,7 @@ enum aion__future_kind {
 	AION__FUTURE_HANDLE,  /* a task's: as plain, but aion_wait_for cancels the task */
 	AION__FUTURE_TIMER,   /* as plain, but the library completes it */
 	AION__FUTURE_HELD,    /* the same: an owned buffer's, a promise's */
+	AION__FUTURE_WAIT,    /* as plain, but a struct aion__wait is around it: a place in a queue of waiting tasks */
 	AION__FUTURE_CALL,    /* an offloaded call: withdrawn if it queues, else waited for */
 };
 

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AION_TASK_WAITS_INT_H
+#define AION_TASK_WAITS_INT_H
+/*
+ * Tasks that wait for something to be handed to them (a lock, a permit, an item), first in first out, with their records
+ * on their own stacks. Whoever hands over takes the record off the queue and completes its future: from then on it is
+ * the waiter's, also if his scope is cancelled before he runs. A cancelled waiter that has been handed nothing leaves
+ * the queue.
+ */
+#include "loop_int.h"
+
+/* In the memory of whoever waits. */
+struct aion__wait {
+	struct aion_future future; /* its result is what aion__waits_await() returns */
+	struct aion__wait *next;
+	struct aion__wait *prev;
+	struct aion__waits *waits; /* NULL once it is no longer in the queue */
+	const char *noun;          /* what is waited for: "mutex", "queue item"; for whoever looks at the tasks */
+	const void *object;        /* which one */
+	union {                    /* what the noun keeps of each waiter */
+		size_t nr;
+		void *item;
+		const void *borrower;
+	};
+};
+
+static inline bool aion__waits_is_empty(const struct aion__waits *waits)
+{
+	return !waits->first;
+}
+
+/* The checkpoint of a call that may not have to wait: aion_checkpoint() in line. 0, -ECANCELED, -EBUSY, -ECHILD. */
+static inline int aion__checkpoint(void)
+{
+	struct aion_loop *loop = aion__loop();
+	struct aion_task *task = aion__loop_task(loop);
+
+	if (aion__unlikely(!task))
+		return aion__loop_refuses(loop);
+	aion__loop_spend(loop, task);
+	return aion__unlikely(task->cancelled) ? aion__task_refuse(task) : 0;
+}
+
+/*
+ * Queue up at the end and wait until somebody hands over. The noun's own fields (noun, object, the union) are set; the
+ * rest need not be. Inside a task. The result is what was handed over (>= 0 or -errno), or -ECANCELED: the record is out of the
+ * queue in either case. -ECANCELED that has been handed over is told apart by aion_future_is_done(&wait->future).
+ */
+AION_SUSPENDS int64_t aion__waits_await(struct aion__waits *waits, struct aion__wait *wait);
+/* The same, and no cancellation ends it early. */
+AION_SUSPENDS int64_t aion__waits_await_shielded(struct aion__waits *waits, struct aion__wait *wait);
+
+void aion__waits_remove(struct aion__wait *wait);
+
+/* The first, taken off the queue, or NULL. Nobody runs before the caller suspends. */
+struct aion__wait *aion__waits_take(struct aion__waits *waits);
+
+/* Hand over to one that is off the queue. */
+static inline void aion__wait_end(struct aion__wait *wait, int64_t result)
+{
+	AION_BUG_ON(wait->future.loop != aion__loop(), "waiting task woken on another thread than its loop's");
+	aion__future_finish(aion__engine, &wait->future, result);
+}
+
+/* Take the first and hand over to it. False: nobody waits. */
+static inline bool aion__waits_wake_first(struct aion__waits *waits, int64_t result)
+{
+	struct aion__wait *wait = aion__waits_take(waits);
+
+	if (wait)
+		aion__wait_end(wait, result);
+	return wait;
+}
+
+/* All who wait now. Returns how many they were. */
+size_t aion__waits_wake_all(struct aion__waits *waits, int64_t result);
+
+#endif
