@@ -139,9 +139,9 @@ static void engine_take_slow(struct aion__engine *engine)
 
 /*
  * Take plain completions until there is none or another kind: nearly always all of them. Nothing is called, so all that
- * is not an entry, its operation or its task stays in registers. Returns how many.
+ * is not an entry, its operation or its task stays in registers.
  */
-static inline __attribute__((always_inline)) unsigned engine_take_plain(struct aion__engine *engine)
+static inline __attribute__((always_inline)) void engine_take_plain(struct aion__engine *engine)
 {
 	struct io_uring_cq *cq = &engine->ring.uring.cq;
 	const struct io_uring_cqe *cqes = cq->cqes;
@@ -158,33 +158,27 @@ static inline __attribute__((always_inline)) unsigned engine_take_plain(struct a
 	engine->ready.tail = ready.tail;
 	engine->in_flight_nr -= i;
 	engine->ring.stats.complete_nr += i;
-	return i;
 }
 
-static __attribute__((noinline)) unsigned engine_reap_slow(struct aion__engine *engine)
+static __attribute__((noinline)) void engine_reap_slow(struct aion__engine *engine)
 {
-	unsigned nr = 0;
-
 	do {
 		engine_take_slow(engine);
-		nr += 1 + engine_take_plain(engine);
+		engine_take_plain(engine);
 	} while (aion__ring_cq_ready(&engine->ring));
-	return nr;
 }
 
 /* Inline behind the enter, for the same reason as that: see aion__ring_enter_once(). */
-static inline __attribute__((always_inline)) unsigned engine_reap(struct aion__engine *engine)
+static inline __attribute__((always_inline)) void engine_reap(struct aion__engine *engine)
 {
-	unsigned nr = engine_take_plain(engine);
-
+	engine_take_plain(engine);
 	if (aion__unlikely(aion__ring_cq_ready(&engine->ring)))
-		nr += engine_reap_slow(engine);
-	return nr;
+		engine_reap_slow(engine);
 }
 
-unsigned aion__engine_reap(struct aion__engine *engine)
+void aion__engine_reap(struct aion__engine *engine)
 {
-	return engine_reap(engine);
+	engine_reap(engine);
 }
 
 /*

@@ -75,8 +75,8 @@ void aion__engine_fini(struct aion__engine *engine);
 /* The calling thread takes the engine's ring. */
 int aion__engine_bind(struct aion__engine *engine);
 
-/* Take every completion that is there: finish operations, queue their waiters. Returns how many. */
-unsigned aion__engine_reap(struct aion__engine *engine);
+/* Take every completion that is there: finish operations, queue their waiters. */
+void aion__engine_reap(struct aion__engine *engine);
 /* Hand over what is queued and wait for wait_nr completions until deadline_ns, then reap. The kernel may refuse: who wants
  * an effect looks for it, and calls again, with the deadline of then. */
 void aion__engine_enter(struct aion__engine *engine, unsigned wait_nr, int64_t deadline_ns);

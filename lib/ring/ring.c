@@ -162,12 +162,10 @@ int aion__ring_enter_again(struct aion__ring *ring, int result, unsigned wait_nr
 
 void aion__ring_arm_wake(struct aion__ring *ring)
 {
-	struct io_uring_sqe *sqe = aion__ring_sqe(ring);
+	struct io_uring_sqe *sqe;
 
-	while (!sqe) {
-		aion__ring_enter(ring, 0, AION_NEVER);
-		sqe = aion__ring_sqe(ring);
-	}
+	AION_ASSERT(!aion__ring_is_full(ring));
+	sqe = aion__ring_take(ring);
 	io_uring_prep_read(sqe, ring->wake_fd, &ring->wake_count, sizeof(ring->wake_count), 0);
 	sqe->user_data = AION__UD_WAKE;
 }

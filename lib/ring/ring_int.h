@@ -147,12 +147,6 @@ static inline struct io_uring_sqe *aion__ring_take(struct aion__ring *ring)
 	return &sq->sqes[sq->sqe_tail++ & sq->ring_mask];
 }
 
-/* The next free entry, or NULL when the queue is full. */
-static inline struct io_uring_sqe *aion__ring_sqe(struct aion__ring *ring)
-{
-	return aion__ring_is_full(ring) ? NULL : aion__ring_take(ring);
-}
-
 /* Whether the kernel has something for us that an enter or a reap would bring. */
 static inline unsigned aion__ring_flags(const struct aion__ring *ring)
 {
@@ -227,7 +221,7 @@ static inline void aion__ring_wake(struct aion__ring *ring)
 	ring->backend->wake(ring);
 }
 
-/* Queue the read of the wake eventfd (again). */
+/* Queue the read of the wake eventfd (again). The queue is not full. */
 void aion__ring_arm_wake(struct aion__ring *ring);
 
 /* What the ring's machine says to one call at once, which is an AION__CALL_ or one that never blocks. */

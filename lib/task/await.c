@@ -60,22 +60,19 @@ static inline int64_t future_receive(struct aion_task *task, struct aion_future 
 	return future->result;
 }
 
-/* Suspend until the future is done, or the wait is broken off: then -ECANCELED. */
-static inline __attribute__((always_inline)) int future_suspend(struct aion_loop *loop, struct aion_task *task,
-								 struct aion_future *future)
+/* Suspend, unless the future is done, until it is: who cancels the task meanwhile asks what runs elsewhere to end. */
+static void future_see_end(struct aion_loop *loop, struct aion_task *task, struct aion_future *future)
 {
+	if (aion__future_is_done(future))
+		return;
 	if (aion__likely(future->waiters == 0))
 		future->waiters = (uintptr_t)&task->runnable | AION__WAITER_SINGLE;
 	else
 		aion__future_add_runnable(future, &task->runnable);
+	task->is_interruptible = false;
 	task->waits_for = future;
 	aion__loop_suspend(loop, task);
-	if (aion__unlikely(task->is_interrupted)) {
-		task->is_interrupted = false;
-		aion__future_remove_runnable(future, &task->runnable);
-		return -ECANCELED;
-	}
-	return 0;
+	AION_ASSERT(!task->is_interrupted);
 }
 
 /* The caller is cancelled already, and the future is pending. */
@@ -85,9 +82,7 @@ static __attribute__((noinline)) int64_t await_cancelled(struct aion_loop *loop,
 	if (!future_must_end(future))
 		return aion__task_refuse(task);
 	future_ask_to_end(future);
-	task->is_interruptible = false;
-	if (!aion__future_is_done(future))
-		future_suspend(loop, task, future);
+	future_see_end(loop, task, future);
 	return future_receive(task, future);
 }
 
@@ -172,9 +167,7 @@ int64_t aion_op_wait(struct aion_op *op)
 	AION_BUG_ON(future->state == AION__OP_IDLE, "idle operation awaited");
 	if (task->cancelled)
 		aion_op_cancel(op);
-	task->is_interruptible = false;
-	if (!aion__future_is_done(future))
-		future_suspend(loop, task, future);
+	future_see_end(loop, task, future);
 	future->flags |= AION__OP_RECEIVED;
 	return future->result;
 }

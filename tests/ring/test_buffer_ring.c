@@ -115,7 +115,7 @@ Test(buffer_ring, multishot_receive_goes_through_the_group)
 	struct test_cqe cqe;
 
 	cr_assert_eq(aion__buffer_ring_open(&buffers, &ring, GROUP, 4, 64), 0);
-	sqe = aion__ring_sqe(&ring);
+	sqe = aion__ring_take(&ring);
 	io_uring_prep_recv_multishot(sqe, ends[0], NULL, 0, 0);
 	sqe->flags = IOSQE_BUFFER_SELECT;
 	sqe->buf_group = GROUP;

@@ -130,7 +130,7 @@ Test(setup_fault, enter_passes_on_what_reaping_can_cure)
 	struct aion__ring ring;
 
 	test_ring_open(&ring, 1);
-	io_uring_prep_nop(aion__ring_sqe(&ring));
+	io_uring_prep_nop(aion__ring_take(&ring));
 	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 1, -EBUSY);
 	cr_assert_eq(aion__ring_enter(&ring, 0, AION_NEVER), -EBUSY);
 	aion__fault_arm(AION__FAULT_RING_ENTER, 0, 1, -EAGAIN);

@@ -137,20 +137,20 @@ Test(setup_ring, another_thread_ends_the_wait)
 	aion__ring_fini(&ring);
 }
 
-Test(setup_ring, entries_left_when_the_queue_is_full_are_none)
+Test(setup_ring, a_queue_is_full_until_it_is_handed_over)
 {
 	struct aion__ring ring;
 	unsigned nr = 0;
 
 	test_ring_open(&ring, 1);
-	for (struct io_uring_sqe *sqe; (sqe = aion__ring_sqe(&ring)); nr++)
-		io_uring_prep_nop(sqe);
+	for (; !aion__ring_is_full(&ring); nr++)
+		io_uring_prep_nop(aion__ring_take(&ring));
 	cr_assert_eq(nr, 64);
 	cr_assert_eq(aion__ring_queued(&ring), 64);
 	cr_assert_eq(aion__ring_enter(&ring, 64, AION_NEVER), 0);
 	cr_assert_eq(aion__ring_queued(&ring), 0);
 	cr_assert_eq(aion__ring_cq_ready(&ring), 64);
-	cr_assert_not_null(aion__ring_sqe(&ring));
+	cr_assert(!aion__ring_is_full(&ring));
 	aion__ring_fini(&ring);
 }
 
@@ -163,7 +163,7 @@ Test(setup_ring, a_forked_child_sees_a_dead_ring)
 
 	test_ring_open(&ring, 1);
 	cr_assert(aion__ring_is_alive(&ring));
-	io_uring_prep_nop(aion__ring_sqe(&ring));
+	io_uring_prep_nop(aion__ring_take(&ring));
 	child = fork();
 	if (!child) {
 		int result = aion__ring_is_alive(&ring);

@@ -83,10 +83,8 @@ static inline struct test_cqe test_ring_wait(struct aion__ring *ring)
 /* One entry through the ring. */
 static inline struct test_cqe test_ring_do(struct aion__ring *ring, const struct io_uring_sqe *sqe)
 {
-	struct io_uring_sqe *place = aion__ring_sqe(ring);
-
-	cr_assert_not_null(place);
-	*place = *sqe;
+	cr_assert(!aion__ring_is_full(ring));
+	*aion__ring_take(ring) = *sqe;
 	return test_ring_wait(ring);
 }
 

@@ -68,9 +68,10 @@ static inline bool ring_next(struct ring_cqe *ret_cqe)
 
 static inline struct io_uring_sqe *ring_sqe(void)
 {
-	struct io_uring_sqe *sqe = aion__ring_sqe(&net_ring);
+	struct io_uring_sqe *sqe;
 
-	cr_assert_not_null(sqe);
+	cr_assert(!aion__ring_is_full(&net_ring));
+	sqe = aion__ring_take(&net_ring);
 	memset(sqe, 0, sizeof(*sqe));
 	return sqe;
 }
