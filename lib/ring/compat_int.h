@@ -8,6 +8,9 @@
 #include <liburing.h>
 
 #define AION__OP_FTRUNCATE 55 /* Linux 6.9 */
+#define AION__OP_BIND 56      /* Linux 6.11 */
+#define AION__OP_LISTEN 57    /* Linux 6.11 */
+#define AION__OP_PIPE 62      /* Linux 6.16 */
 #define AION__OP_LAST_LINUX_6_1 IORING_OP_SENDMSG_ZC
 
 #endif

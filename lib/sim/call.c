@@ -10,9 +10,6 @@
 #define DATA .has_fd = true, .moves_data = true
 #define DATA_OUT DATA, .allocates_space = true
 #define NETWORK .has_fd = true, .moves_data = true, .is_network = true
-#define OP_BIND 56   /* Linux 6.11 */
-#define OP_LISTEN 57 /* Linux 6.11 */
-#define OP_PIPE 62   /* Linux 6.16 */
 
 static int64_t nop_attempt(struct aion_sim *sim, struct aion__sim_request *request)
 {
@@ -64,7 +61,7 @@ const struct aion__sim_call aion__sim_calls[256] = {
 	[IORING_OP_SETXATTR] = {"setxattr", aion__sim_setxattr, .kind = AION__SIM_DISK,
 				.memory = AION__SIM_LENDS_VALUE},
 
-	[OP_PIPE] = {"pipe", aion__sim_pipe2, .finish = aion__sim_pipe2_finish, .kind = AION__SIM_QUICK},
+	[AION__OP_PIPE] = {"pipe", aion__sim_pipe2, .finish = aion__sim_pipe2_finish, .kind = AION__SIM_QUICK},
 	[IORING_OP_SPLICE] = {"splice", aion__sim_splice, .abandon = aion__sim_splice_abandon, .kind = AION__SIM_WAITS,
 			      .has_fd = true},
 	[IORING_OP_TEE] = {"tee", aion__sim_tee, .abandon = aion__sim_splice_abandon, .kind = AION__SIM_WAITS,
@@ -74,8 +71,8 @@ const struct aion__sim_call aion__sim_calls[256] = {
 	[IORING_OP_POLL_REMOVE] = {"poll_remove", aion__sim_poll_remove, .kind = AION__SIM_QUICK, .is_immediate = true},
 
 	[IORING_OP_SOCKET] = {"socket", aion__sim_socket, .kind = AION__SIM_QUICK, .gives_fd = true},
-	[OP_BIND] = {"bind", aion__sim_bind, .kind = AION__SIM_QUICK, .has_fd = true},
-	[OP_LISTEN] = {"listen", aion__sim_listen, .kind = AION__SIM_QUICK, .has_fd = true},
+	[AION__OP_BIND] = {"bind", aion__sim_bind, .kind = AION__SIM_QUICK, .has_fd = true},
+	[AION__OP_LISTEN] = {"listen", aion__sim_listen, .kind = AION__SIM_QUICK, .has_fd = true},
 	[IORING_OP_ACCEPT] = {"accept", aion__sim_accept, .finish = aion__sim_accept_finish, .kind = AION__SIM_WAITS,
 			      .has_fd = true, .gives_fd = true},
 	[IORING_OP_CONNECT] = {"connect", aion__sim_connect, .abandon = aion__sim_connect_abandon,
@@ -91,11 +88,6 @@ const struct aion__sim_call aion__sim_calls[256] = {
 };
 
 /* ---- at once */
-
-static inline struct aion_sim *sim_of(const struct aion__ring *ring)
-{
-	return (struct aion_sim *)ring->machine;
-}
 
 /* A request that is in no queue. */
 static int64_t execute(struct aion_sim *sim, const struct io_uring_sqe *sqe)
@@ -172,7 +164,7 @@ static bool is_attributes_of_fd(const struct io_uring_sqe *sqe)
 
 int64_t aion__sim_call_now(struct aion__ring *ring, const struct io_uring_sqe *sqe)
 {
-	struct aion_sim *sim = sim_of(ring);
+	struct aion_sim *sim = aion__sim_of(ring);
 	struct io_uring_sqe copy = *sqe;
 	int64_t result;
 
@@ -194,7 +186,7 @@ int64_t aion__sim_call_now(struct aion__ring *ring, const struct io_uring_sqe *s
 
 int64_t aion__sim_call_exec(struct aion__ring *ring, const struct io_uring_sqe *sqe)
 {
-	struct aion_sim *sim = sim_of(ring);
+	struct aion_sim *sim = aion__sim_of(ring);
 
 	return aion__sim_is_host(sim, sqe) ? aion__exec_blocking(sqe) : execute(sim, sqe);
 }

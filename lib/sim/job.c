@@ -18,14 +18,9 @@ struct aion__sim_job_entry {
 	int64_t end_ns;   /* when it has its effect */
 };
 
-static inline struct aion_sim *sim_of(const struct aion__ring *ring)
-{
-	return (struct aion_sim *)ring->machine;
-}
-
 int aion__sim_job_submit(struct aion__ring *ring, struct aion__job *job)
 {
-	struct aion_sim *sim = sim_of(ring);
+	struct aion_sim *sim = aion__sim_of(ring);
 	struct aion__sim_job_entry **place = &sim->job_oldest;
 	struct aion__sim_job_entry *entry;
 
@@ -47,7 +42,7 @@ int aion__sim_job_submit(struct aion__ring *ring, struct aion__job *job)
 
 bool aion__sim_job_withdraw(struct aion__ring *ring, struct aion__job *job)
 {
-	struct aion_sim *sim = sim_of(ring);
+	struct aion_sim *sim = aion__sim_of(ring);
 	struct aion__sim_job_entry **place = &sim->job_oldest;
 	struct aion__sim_job_entry *entry;
 
@@ -93,7 +88,7 @@ bool aion__sim_jobs_run(struct aion_sim *sim)
 
 unsigned aion__sim_job_reap(struct aion__ring *ring)
 {
-	struct aion_sim *sim = sim_of(ring);
+	struct aion_sim *sim = aion__sim_of(ring);
 	struct aion__job *job = sim->job_done;
 	unsigned nr = 0;
 

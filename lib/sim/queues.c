@@ -28,11 +28,6 @@
 	(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |                         \
 	 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED)
 
-static inline struct aion_sim *sim_of(const struct aion__ring *ring)
-{
-	return (struct aion_sim *)ring->machine;
-}
-
 /* ---- the ring's life */
 
 /* The words and arrays that liburing's struct points to. */
@@ -93,7 +88,7 @@ static void bug_note(void)
 static int sim_setup(struct aion__ring *ring, const struct aion__ring_options *options, char *error_text,
 		     size_t error_size)
 {
-	struct aion_sim *sim = sim_of(ring);
+	struct aion_sim *sim = aion__sim_of(ring);
 	unsigned entry_nr = options->entry_nr;
 	unsigned completion_nr = power_of_two(options->completion_nr);
 	struct queues *queues;
@@ -142,7 +137,7 @@ static int sim_bind(struct aion__ring *ring)
 /* In a forked child, too: all of it is memory. */
 static void sim_teardown(struct aion__ring *ring)
 {
-	struct aion_sim *sim = sim_of(ring);
+	struct aion_sim *sim = aion__sim_of(ring);
 
 	AION_BUG_ON(aion__sim_jobs_due_ns(sim) != AION_NEVER && aion__ring_is_alive(ring),
 		    "ring ends while jobs queue");
@@ -183,13 +178,13 @@ static int sim_register(struct aion__ring *ring, unsigned opcode, const void *ar
 	case IORING_UNREGISTER_EVENTFD:
 		return 0;
 	default:
-		return aion__sim_buffer_register(sim_of(ring), opcode, arg, nr);
+		return aion__sim_buffer_register(aion__sim_of(ring), opcode, arg, nr);
 	}
 }
 
 static int64_t sim_now(struct aion__ring *ring)
 {
-	struct aion_sim *sim = sim_of(ring);
+	struct aion_sim *sim = aion__sim_of(ring);
 
 	sim->now_ns += CLOCK_NS;
 	return sim->now_ns;
@@ -281,7 +276,7 @@ static void overflow_flush(struct aion_sim *sim)
 
 static void sim_wake(struct aion__ring *ring)
 {
-	struct aion_sim *sim = sim_of(ring);
+	struct aion_sim *sim = aion__sim_of(ring);
 
 	__atomic_fetch_add(&sim->wake_nr, 1, __ATOMIC_SEQ_CST);
 	/* As the kernel, whose read of the eventfd is work to do now: a loop whose tasks are always ready sees it so. */
@@ -386,7 +381,7 @@ static void flag_work(struct aion_sim *sim)
 
 static int sim_enter(struct aion__ring *ring, unsigned to_submit, unsigned wait_nr, int64_t deadline_ns)
 {
-	struct aion_sim *sim = sim_of(ring);
+	struct aion_sim *sim = aion__sim_of(ring);
 	unsigned take_nr = to_submit;
 	int result = 0;
 

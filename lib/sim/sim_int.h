@@ -377,6 +377,12 @@ struct aion_sim {
 	struct aion__sim_buffer_group *buffer_groups;
 };
 
+/* The machine that a ring stands on. */
+static inline struct aion_sim *aion__sim_of(const struct aion__ring *ring)
+{
+	return (struct aion_sim *)ring->machine;
+}
+
 /* Zeroed memory of the machine's own, which no test counts as the library's; aborts where there is none. */
 void *aion__sim_alloc(size_t size);
 void *aion__sim_realloc(void *memory, size_t size);

@@ -22,15 +22,19 @@
 
 #include "test_machine.h"
 
-/* TASK_TEST(file_read, states_a_fact) { … }  the body runs inside a task. TASK_TEST_AS: on a loop with options. */
-#define TASK_TEST_AS(suite, fact, ...)                                                                                 \
+/* A test's body as a task that returns 4711. */
+#define TASK_OF_BODY(suite, fact)                                                                                      \
 	static void suite##_##fact##_body(void);                                                                       \
 	static int64_t suite##_##fact##_task(void *unused)                                                             \
 	{                                                                                                              \
 		(void)unused;                                                                                          \
 		suite##_##fact##_body();                                                                               \
 		return 4711;                                                                                           \
-	}                                                                                                              \
+	}
+
+/* TASK_TEST(file_read, states_a_fact) { … }  the body runs inside a task. TASK_TEST_AS: on a loop with options. */
+#define TASK_TEST_AS(suite, fact, ...)                                                                                 \
+	TASK_OF_BODY(suite, fact)                                                                                      \
 	Test(suite, fact)                                                                                              \
 	{                                                                                                              \
 		const struct aion_loop_options options = {__VA_ARGS__};                                                \

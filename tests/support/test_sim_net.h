@@ -13,12 +13,10 @@
 
 #include <aion/liburing.h>
 
+#include "compat_int.h"
 #include "sim_socket_int.h"
 #include "test_sim.h"
 
-#define TEST_OP_BIND 56   /* Linux 6.11 */
-#define TEST_OP_LISTEN 57 /* Linux 6.11 */
-#define TEST_OP_PIPE 62   /* Linux 6.16 */
 #define TEST_NET_SEED_NR 6
 
 /* Which machine a body runs on; NULL: the kernel. */
@@ -28,7 +26,7 @@ static struct aion_sim *net_sim;
 static inline bool net_kernel_has_all(void)
 {
 	struct io_uring_probe *probe = io_uring_get_probe();
-	bool has_all = probe && io_uring_opcode_supported(probe, TEST_OP_PIPE);
+	bool has_all = probe && io_uring_opcode_supported(probe, AION__OP_PIPE);
 
 	io_uring_free_probe(probe);
 	return has_all;
@@ -36,13 +34,7 @@ static inline bool net_kernel_has_all(void)
 
 /* NET_TEST(sim_noun, states_a_fact) { … }  on the kernel, and on machines with several seeds. */
 #define NET_TEST(suite, fact)                                                                                          \
-	static void suite##_##fact##_body(void);                                                                       \
-	static int64_t suite##_##fact##_task(void *unused)                                                             \
-	{                                                                                                              \
-		(void)unused;                                                                                          \
-		suite##_##fact##_body();                                                                               \
-		return 4711;                                                                                           \
-	}                                                                                                              \
+	TASK_OF_BODY(suite, fact)                                                                                      \
 	Test(suite, fact)                                                                                              \
 	{                                                                                                              \
 		net_run(suite##_##fact##_task);                                                                        \
@@ -81,17 +73,17 @@ static inline void net_run(aion_fn *task)
 
 static inline void prep_bind(struct io_uring_sqe *sqe, int fd, const void *address, size_t size)
 {
-	io_uring_prep_rw(TEST_OP_BIND, sqe, fd, address, 0, size);
+	io_uring_prep_rw(AION__OP_BIND, sqe, fd, address, 0, size);
 }
 
 static inline void prep_listen(struct io_uring_sqe *sqe, int fd, unsigned backlog)
 {
-	io_uring_prep_rw(TEST_OP_LISTEN, sqe, fd, NULL, backlog, 0);
+	io_uring_prep_rw(AION__OP_LISTEN, sqe, fd, NULL, backlog, 0);
 }
 
 static inline void prep_pipe(struct io_uring_sqe *sqe, int fds[2], int flags)
 {
-	io_uring_prep_rw(TEST_OP_PIPE, sqe, 0, fds, 0, 0);
+	io_uring_prep_rw(AION__OP_PIPE, sqe, 0, fds, 0, 0);
 	sqe->rw_flags = flags;
 }
 

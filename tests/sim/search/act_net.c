@@ -4,12 +4,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "compat_int.h"
 #include "effort.h"
 #include "stream.h"
-
-/* Not in the headers of liburing 2.3. */
-#define OP_BIND 56   /* Linux 6.11 */
-#define OP_LISTEN 57 /* Linux 6.11 */
 
 #define PORT_FIRST 10000
 #define BACKLOG 8
@@ -39,10 +36,10 @@ static int64_t net_listen(struct actor *self, const struct sockaddr_in *address)
 
 	if (fd < 0)
 		return fd;
-	result = net_call(self, "bind", OP_BIND, (int)fd, address, 0, sizeof(*address),
+	result = net_call(self, "bind", AION__OP_BIND, (int)fd, address, 0, sizeof(*address),
 			  self->run->sim ? 0 : MAY_ANY); /* the real one may have the port in use */
 	if (result == 0)
-		result = net_call(self, "listen", OP_LISTEN, (int)fd, NULL, BACKLOG, 0, 0);
+		result = net_call(self, "listen", AION__OP_LISTEN, (int)fd, NULL, BACKLOG, 0, 0);
 	if (result == 0)
 		return fd;
 	wire_close(self, (int)fd);

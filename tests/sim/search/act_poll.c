@@ -72,9 +72,8 @@ int64_t act_poll(struct actor *self)
 	int64_t result;
 	int fds[2];
 
-	if (wire_pipe(self, fds, 0) < 0)
+	if (wire_open(self, &wire, fds, 0) < 0)
 		return 0;
-	wire_init(self, &wire, NULL, false);
 	poked.fd = fds[1];
 	party_enter(self, &party);
 	poke(self, &party, &poked);
@@ -171,9 +170,8 @@ int64_t act_poll_again(struct actor *self)
 	int64_t result;
 	int fds[2];
 
-	if (wire_pipe(self, fds, 0) < 0)
+	if (wire_open(self, &wire, fds, 0) < 0)
 		return 0;
-	wire_init(self, &wire, NULL, false);
 	poked.fd = fds[1];
 	aion_poll_open(&poll, fds[0], POLLIN);
 	party_enter(self, &party);

@@ -128,9 +128,8 @@ static int64_t shared_pour(struct actor *self, struct shared *shared)
 	int64_t result;
 	int fds[2];
 
-	if (wire_pipe(self, fds, 0) < 0)
+	if (wire_open(self, &wire, fds, 0) < 0)
 		return 0;
-	wire_init(self, &wire, NULL, false);
 	wire.id = shared_id(shared->nr);
 	in.fd = fds[0];
 	pour.out.fd = fds[1];

@@ -31,9 +31,8 @@ int64_t act_pipe(struct actor *self)
 	int64_t result;
 	int fds[2];
 
-	if (wire_pipe(self, fds, draw_percent(&self->draw, 20) ? O_NONBLOCK : 0) < 0)
+	if (wire_open(self, &wire, fds, draw_percent(&self->draw, 20) ? O_NONBLOCK : 0) < 0)
 		return 0;
-	wire_init(self, &wire, NULL, false);
 	in.wire = out.wire = &wire;
 	in.fd = fds[0];
 	out.fd = fds[1];

@@ -54,6 +54,15 @@ void wire_init(struct actor *self, struct wire *wire, struct wire *back, bool is
 	};
 }
 
+int wire_open(struct actor *self, struct wire *wire, int fds[2], int flags)
+{
+	int result = wire_pipe(self, fds, flags);
+
+	if (result == 0)
+		wire_init(self, wire, NULL, false);
+	return result;
+}
+
 /* Whether the other side can have gone, so that calls say so. */
 static bool wire_may_be_gone(const struct wire *wire)
 {

@@ -29,6 +29,8 @@ int wire_socketpair(struct actor *self, int domain, int type, int fds[2]);
 void wire_close(struct actor *self, int fd);
 
 void wire_init(struct actor *self, struct wire *wire, struct wire *back, bool is_socket);
+/* A pipe and its wire: 0, or -errno if there is no descriptor for it. */
+int wire_open(struct actor *self, struct wire *wire, int fds[2], int flags);
 /* Write some bytes in a form that is drawn: how many, or -errno. */
 int64_t wire_write(struct actor *self, struct wire *wire, int fd);
 /* Read some; 0: the end. */

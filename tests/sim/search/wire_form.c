@@ -27,6 +27,13 @@ static void cut(struct actor *self, struct iovec iov[3], char *buf, size_t size)
 	iov[2] = (struct iovec){buf + first + second, size - first - second};
 }
 
+/* The same as a message. */
+static struct msghdr cut_message(struct actor *self, struct iovec iov[3], char *buf, size_t size)
+{
+	cut(self, iov, buf, size);
+	return (struct msghdr){.msg_iov = iov, .msg_iovlen = 3};
+}
+
 /* Wait for a started operation in one way or another. Its own result counts, whatever the waiting says. */
 static int64_t op_wait(struct actor *self, struct effort *effort)
 {
@@ -103,12 +110,9 @@ static int64_t write_plain(struct actor *self, enum write_form form, struct wire
 static int64_t write_by_op(struct actor *self, enum write_form form, struct wire *wire, int fd, char *buf, size_t size)
 {
 	AION_CLEANUP(effort_reap) struct effort effort = {0};
-	struct msghdr message = {0};
 	struct iovec iov[3];
+	struct msghdr message = cut_message(self, iov, buf, size);
 
-	cut(self, iov, buf, size);
-	message.msg_iov = iov;
-	message.msg_iovlen = 3;
 	switch (form) {
 	case WRITEV_OP:
 		aion_op_writev(&effort.op, fd, iov, 3);
@@ -216,12 +220,9 @@ static int64_t read_plain(struct actor *self, enum read_form form, struct wire *
 static int64_t read_by_op(struct actor *self, enum read_form form, struct wire *wire, int fd, char *buf, size_t size)
 {
 	AION_CLEANUP(effort_reap) struct effort effort = {0};
-	struct msghdr message = {0};
 	struct iovec iov[3];
+	struct msghdr message = cut_message(self, iov, buf, size);
 
-	cut(self, iov, buf, size);
-	message.msg_iov = iov;
-	message.msg_iovlen = 3;
 	switch (form) {
 	case READV_OP:
 		aion_op_readv(&effort.op, fd, iov, 3);
