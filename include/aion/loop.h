@@ -59,7 +59,8 @@ AION_API int64_t aion_run(aion_fn *fn, void *arg, const struct aion_loop_options
  * @ret_loop: for aion_loop_destroy().
  *
  * Errors: those of io_uring_setup(2), and: -ENOSYS, -EPERM (io_uring is missing or forbidden: kernel.io_uring_disabled,
- *   seccomp); -ENOMEM (also: the locked-memory limit is too low for 8 entries); -EMFILE, -ENFILE; -EINVAL (options).
+ *   seccomp); -ENOMEM (also: the locked-memory limit is too low for 8 entries); -EMFILE, -ENFILE; -EINVAL (options);
+ *   -EBUSY (a loop stands on the simulated machine already).
  *   aion_loop_create_error() says it in words, and names the limit.
  * Suspends: no. Thread: any. Source: io_uring_setup(2), Linux 6.1; eventfd(2).
  */

@@ -77,7 +77,7 @@ struct aion_sim_options {
 	enum aion_sim_profile profile; /* [$AION_SIM_PROFILE, or calm] */
 	int64_t start_ns;              /* the clock at the beginning [1 s] */
 	size_t disk_size;              /* bytes that files may hold in all [64 MiB], then -ENOSPC */
-	unsigned fd_max;               /* descriptors [1024], then -EMFILE */
+	unsigned fd_max;               /* descriptors [1024; at most 1048576], then -EMFILE */
 	size_t pipe_size;              /* bytes that a pipe holds [64 KiB] */
 	size_t socket_size;            /* bytes that a socket's receive queue holds [64 KiB] */
 	size_t trace_max;              /* events of which the trace is kept [65536]; the oldest go first */
@@ -91,7 +91,8 @@ struct aion_sim_options {
  * @options: NULL = the defaults.
  * @ret_sim: for aion_sim_destroy().
  *
- * Errors: -EINVAL (a profile that is none, also in $AION_SIM_PROFILE: calm, rough, hostile); -ENOMEM.
+ * Errors: -EINVAL (a profile that is none, also in $AION_SIM_PROFILE: calm, rough, hostile; $AION_SIM_SEED is no number
+ *   of 64 bits; fd_max is too large); -ENOMEM.
  * Suspends: no. Thread: any. Source: none.
  */
 AION_API int aion_sim_create(const struct aion_sim_options *options, struct aion_sim **ret_sim);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine as a whole: made, looked at, checked; its open files and descriptors. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -11,7 +12,8 @@
 
 #define START_NS AION_SECOND
 #define DISK_SIZE ((size_t)64 << 20)  /* bytes */
-#define FD_MAX 1024                   /* descriptors */
+#define FD_MAX 1024                   /* descriptors, if nothing else is said */
+#define FD_MAX_MAX (1U << 20)         /* as many as Linux allows a process (fs.nr_open) */
 #define QUEUE_SIZE ((size_t)64 << 10) /* bytes of a pipe, of a socket's receive queue */
 #define TRACE_MAX 65536               /* events */
 #define WAKE_NS_MIN 200               /* from a change of a file to the next attempt of who waits for it */
@@ -51,20 +53,36 @@ void aion__sim_free(void *memory)
 
 /* ---- the machine */
 
+/* A number as in C, all of the text. strtoull(3) by itself takes nothing, spaces and a sign, too. */
+static int seed_parse(const char *text, uint64_t *ret_seed)
+{
+	int saved = errno;
+	bool is_too_large;
+	char *end;
+
+	if (!isdigit((unsigned char)text[0]))
+		return -EINVAL;
+	errno = 0;
+	*ret_seed = strtoull(text, &end, 0);
+	is_too_large = errno == ERANGE;
+	errno = saved;
+	return *end || is_too_large ? -EINVAL : 0;
+}
+
 static int options_fill(struct aion_sim_options *options)
 {
 	const char *seed = getenv("AION_SIM_SEED");
 	const char *profile = getenv("AION_SIM_PROFILE");
 
-	if (!options->seed && seed)
-		options->seed = strtoull(seed, NULL, 0);
+	if (!options->seed && seed && seed_parse(seed, &options->seed) < 0)
+		return -EINVAL;
 	if (!options->seed)
 		options->seed = 1;
 	if (options->profile == AION_SIM_CALM && profile) {
 		while (options->profile < PROFILE_NR && strcmp(profile_names[options->profile], profile) != 0)
 			options->profile++;
 	}
-	if ((unsigned)options->profile >= PROFILE_NR)
+	if ((unsigned)options->profile >= PROFILE_NR || options->fd_max > FD_MAX_MAX)
 		return -EINVAL;
 	options->start_ns = options->start_ns ? options->start_ns : START_NS;
 	options->disk_size = options->disk_size ? options->disk_size : DISK_SIZE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine as a whole: how it is made, its clock, what it says of a program that goes wrong, how to see that again. */
+#include <limits.h>
 #include <pthread.h>
 
 #include "test_sim.h"
@@ -37,6 +38,30 @@ Test(sim_machine, no_profile_of_that_number_or_name)
 	setenv("AION_SIM_PROFILE", "", 1);
 	cr_assert_eq(aion_sim_create(NULL, &sim), -EINVAL);
 	cr_assert_null(sim);
+}
+
+Test(sim_machine, a_seed_that_is_no_number_is_refused)
+{
+	static const char *const seeds[] = {"", "seven", "7x", "0x", "08", " 7", "-7", "+7", "18446744073709551616"};
+	struct aion_sim *sim = NULL;
+
+	for (size_t i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
+		setenv("AION_SIM_SEED", seeds[i], 1);
+		cr_assert_eq(aion_sim_create(NULL, &sim), -EINVAL, "\"%s\"", seeds[i]);
+		cr_assert_null(sim);
+	}
+	/* Who names a seed does not ask for that one. */
+	test_sim_end(test_sim_make(&(struct aion_sim_options){.seed = 5}));
+}
+
+Test(sim_machine, has_a_million_descriptors_at_most)
+{
+	struct aion_sim *sim = NULL;
+
+	cr_assert_eq(aion_sim_create(&(struct aion_sim_options){.fd_max = (1 << 20) + 1}, &sim), -EINVAL);
+	cr_assert_eq(aion_sim_create(&(struct aion_sim_options){.fd_max = UINT_MAX}, &sim), -EINVAL);
+	cr_assert_null(sim);
+	test_sim_end(test_sim_make(&(struct aion_sim_options){.fd_max = 1 << 20}));
 }
 
 /* The environment decides only what the options leave open. */
