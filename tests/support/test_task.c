@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "test_task.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -109,6 +110,14 @@ int test_in_child(int (*fn)(void *arg), void *arg)
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	cr_assert(WIFEXITED(status), "status %#x", (unsigned)status);
 	return WEXITSTATUS(status);
+}
+
+void test_on_thread(void *(*fn)(void *arg), void *arg)
+{
+	pthread_t thread;
+
+	cr_assert_eq(pthread_create(&thread, NULL, fn, arg), 0);
+	cr_assert_eq(pthread_join(thread, NULL), 0);
 }
 
 size_t test_resident_size(void)

@@ -40,6 +40,8 @@ void test_aborts(void (*fn)(void), const char *line);
 void test_task_aborts(aion_fn *body, const char *line);
 /* Runs fn in a forked child; what it returns (0..100) is the result. */
 int test_in_child(int (*fn)(void *arg), void *arg);
+/* Runs fn on another thread; returns when it has. */
+void test_on_thread(void *(*fn)(void *arg), void *arg);
 
 /* Memory of the process that is resident now, bytes. */
 size_t test_resident_size(void);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Misuse that endangers memory ends the process, in every build, with a line that says what. */
 #include <poll.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <aion/file.h>
@@ -40,11 +39,9 @@ static void *complete_on_thread(void *future)
 static int64_t complete_elsewhere(void *unused)
 {
 	struct aion_future future;
-	pthread_t thread;
 
 	aion_future_init(&future);
-	pthread_create(&thread, NULL, complete_on_thread, &future);
-	pthread_join(thread, NULL);
+	test_on_thread(complete_on_thread, &future);
 	return 0;
 }
 
@@ -63,11 +60,9 @@ static void *complete_on_other_loop(void *future)
 static int64_t complete_on_another_loop(void *unused)
 {
 	struct aion_future future;
-	pthread_t thread;
 
 	aion_future_init(&future);
-	pthread_create(&thread, NULL, complete_on_other_loop, &future);
-	pthread_join(thread, NULL);
+	test_on_thread(complete_on_other_loop, &future);
 	return 0;
 }
 
@@ -144,11 +139,9 @@ static void *await_on_other_loop(void *future)
 static int64_t await_elsewhere(void *unused)
 {
 	struct aion_future future;
-	pthread_t thread;
 
 	aion_future_init(&future);
-	pthread_create(&thread, NULL, await_on_other_loop, &future);
-	pthread_join(thread, NULL);
+	test_on_thread(await_on_other_loop, &future);
 	return 0;
 }
 
@@ -507,12 +500,10 @@ static void *destroy_on_thread(void *loop)
 static void destroy_elsewhere(void)
 {
 	struct aion_loop *loop;
-	pthread_t thread;
 
 	aion_loop_create(NULL, &loop);
 	aion_loop_run(loop, test_return, NULL);
-	pthread_create(&thread, NULL, destroy_on_thread, loop);
-	pthread_join(thread, NULL);
+	test_on_thread(destroy_on_thread, loop);
 }
 
 Test(misuse_abort, a_loop_destroyed_where_it_must_not)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What belongs to a loop and is used on another thread ends the process, in every build, with a line that says what. */
 #include <poll.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <aion/file.h>
@@ -26,22 +25,18 @@ static void *spawn_now_on_thread(void *group)
 static int64_t spawn_into_elsewhere(void *unused)
 {
 	struct aion_group group;
-	pthread_t thread;
 
 	aion_group_enter(&group);
-	pthread_create(&thread, NULL, spawn_into_on_thread, &group);
-	pthread_join(thread, NULL);
+	test_on_thread(spawn_into_on_thread, &group);
 	return aion_group_leave(&group, 0);
 }
 
 static int64_t spawn_now_elsewhere(void *unused)
 {
 	struct aion_group group;
-	pthread_t thread;
 
 	aion_group_enter(&group);
-	pthread_create(&thread, NULL, spawn_now_on_thread, &group);
-	pthread_join(thread, NULL);
+	test_on_thread(spawn_now_on_thread, &group);
 	return aion_group_leave(&group, 0);
 }
 
@@ -68,11 +63,9 @@ static void *arm_on_thread(void *timer)
 static int64_t arm_elsewhere(void *unused)
 {
 	struct aion_timer timer;
-	pthread_t thread;
 
 	aion_timer_init(&timer);
-	pthread_create(&thread, NULL, arm_on_thread, &timer);
-	pthread_join(thread, NULL);
+	test_on_thread(arm_on_thread, &timer);
 	return 0;
 }
 
@@ -85,12 +78,10 @@ static void *cancel_on_thread(void *timer)
 static int64_t cancel_elsewhere(void *unused)
 {
 	struct aion_timer timer;
-	pthread_t thread;
 
 	aion_timer_init(&timer);
 	aion_timer_arm(&timer, aion_after(AION_SECOND));
-	pthread_create(&thread, NULL, cancel_on_thread, &timer);
-	pthread_join(thread, NULL);
+	test_on_thread(cancel_on_thread, &timer);
 	return 0;
 }
 
@@ -110,11 +101,9 @@ static void *cancel_op_on_thread(void *op)
 static int64_t cancel_op_elsewhere(void *unused)
 {
 	struct aion_op op = {0};
-	pthread_t thread;
 
 	aion_op_nop(&op);
-	pthread_create(&thread, NULL, cancel_op_on_thread, &op);
-	pthread_join(thread, NULL);
+	test_on_thread(cancel_op_on_thread, &op);
 	return 0;
 }
 
@@ -127,11 +116,9 @@ static void *reap_on_thread(void *op)
 static int64_t reap_elsewhere(void *unused)
 {
 	struct aion_op op = {0};
-	pthread_t thread;
 
 	aion_op_nop(&op);
-	pthread_create(&thread, NULL, reap_on_thread, &op);
-	pthread_join(thread, NULL);
+	test_on_thread(reap_on_thread, &op);
 	return 0;
 }
 
@@ -191,14 +178,12 @@ static void run_on_thread(void *(*fn)(void *arg))
 	struct aion_group group;
 	struct aion_future future;
 	struct foreign foreign = {&scope, &group, &handle, &future};
-	pthread_t thread;
 
 	aion_future_init(&future);
 	aion_scope_enter(&scope, AION_NEVER);
 	aion_group_enter(&group);
 	aion_spawn_into(&group, &handle, NULL, test_sleep_for_ever, NULL);
-	pthread_create(&thread, NULL, fn, &foreign);
-	pthread_join(thread, NULL);
+	test_on_thread(fn, &foreign);
 	aion_group_cancel(&group);
 	aion_group_leave(&group, 0);
 	aion_scope_leave(&scope);
