@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "test_file.h"
+#include "test_task.h"
 
 struct reader {
 	int fd;
@@ -364,4 +365,31 @@ Test(file_close, outside_of_a_task_only_cleanup_closes)
 	aion_fd_closep(&fds[0]);
 	cr_assert_eq(fds[0], -1);
 	cr_assert_not(is_open(fd));
+}
+
+/* Returns 0, or the number of the check that failed. */
+static int close_in_child(void *arg)
+{
+	int *fds = arg;
+	int fd = fds[0];
+
+	if (aion_close(fd) != -ECHILD)
+		return 1;
+	if (!is_open(fd))
+		return 2;
+	aion_fd_closep(&fds[0]);
+	if (fds[0] != -1)
+		return 3;
+	return is_open(fd) ? 4 : 0;
+}
+
+TASK_TEST(file_close, in_a_forked_child_only_cleanup_closes)
+{
+	int fds[2];
+
+	test_pipe(fds);
+	cr_assert_eq(test_in_child(close_in_child, fds), 0);
+	cr_assert(is_open(fds[0]));
+	aion_fd_closep(&fds[0]);
+	aion_fd_closep(&fds[1]);
 }

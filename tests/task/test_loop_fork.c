@@ -49,6 +49,7 @@ static int calls_in_child(void *arg)
 	CHECK(aion_nop() == -ECHILD);
 	CHECK(aion_await(&future) == -ECHILD);
 	CHECK(aion_await(&parent->op.future) == -ECHILD);
+	CHECK(aion_op_wait(&parent->op) == -ECHILD);
 	CHECK(aion_wait(futures, 1, AION_WAIT_ALL) == -ECHILD);
 	CHECK(aion_gather(futures, 1, NULL) == -ECHILD);
 	CHECK(aion_wait_for(&future, 0) == -ECHILD);
@@ -66,6 +67,7 @@ static int calls_in_child(void *arg)
 	aion_op_nop(&op);
 	CHECK(!aion_op_is_in_flight(&op));
 	CHECK(aion_await(&op.future) == -ECHILD);
+	CHECK(aion_op_wait(&op) == -ECHILD);
 	aion_op_cancel(&parent->op);
 	aion_op_reap(&parent->op);
 	aion_promise_complete(parent->promise, 1);
