@@ -14,6 +14,7 @@
 #include <aion/op.h>
 #include <aion/poll.h>
 #include <aion/promise.h>
+#include <aion/queue.h>
 #include <aion/scope.h>
 #include <aion/sim.h>
 #include <aion/splice.h>
