@@ -100,8 +100,7 @@ static __attribute__((noinline)) int64_t await_done(struct aion_loop *loop, stru
 	return future_receive(task, future);
 }
 
-/* Cancelled while it waited. */
-static __attribute__((noinline)) int64_t await_cancelled_since(struct aion_task *task, struct aion_future *future)
+__attribute__((noinline)) int64_t aion__await_cancelled_since(struct aion_task *task, struct aion_future *future)
 {
 	if (task->is_interrupted) {
 		task->is_interrupted = false;
@@ -121,7 +120,7 @@ static inline __attribute__((always_inline)) int64_t await_pending(struct aion_l
 	task->waits_for = future;
 	aion__loop_suspend(loop, task);
 	if (aion__unlikely(task->cancelled))
-		return await_cancelled_since(task, future);
+		return aion__await_cancelled_since(task, future);
 	AION_ASSERT(!task->is_interrupted);
 	future->flags |= AION__OP_RECEIVED;
 	return future->result;

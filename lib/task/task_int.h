@@ -62,6 +62,8 @@ static inline struct aion_task *aion__task_current(void)
 void aion__task_interrupt(struct aion_task *task);
 /* A checkpoint says -ECANCELED: on whose account, and not for ever. Returns -ECANCELED. */
 int aion__task_refuse(struct aion_task *task);
+/* The end of a wait for one future by a task that was cancelled meanwhile. */
+int64_t aion__await_cancelled_since(struct aion_task *task, struct aion_future *future);
 /* What a fresh stack runs. */
 AION__SWITCH_ENTRY void *aion__task_entry(void);
 /* A task that must not end as it does: say what is wrong, abort. */

@@ -31,15 +31,6 @@ void aion__waits_remove(struct aion__wait *wait)
 	wait->waits = NULL;
 }
 
-struct aion__wait *aion__waits_take(struct aion__waits *waits)
-{
-	struct aion__wait *wait = waits->first;
-
-	if (wait)
-		aion__waits_remove(wait);
-	return wait;
-}
-
 size_t aion__waits_wake_all(struct aion__waits *waits, int64_t result)
 {
 	size_t nr = 0;
@@ -49,16 +40,43 @@ size_t aion__waits_wake_all(struct aion__waits *waits, int64_t result)
 	return nr;
 }
 
-int64_t aion__waits_await(struct aion__waits *waits, struct aion__wait *wait)
+static __attribute__((noinline)) int64_t waits_end_cancelled(struct aion_task *task, struct aion__wait *wait)
 {
-	int64_t result;
+	int64_t result = aion__await_cancelled_since(task, &wait->future);
 
-	wait->future = (struct aion_future){.loop = aion__loop(), .kind = AION__FUTURE_WAIT, .fd = -1};
-	waits_append(waits, wait);
-	result = aion_await(&wait->future);
 	if (wait->waits)
 		aion__waits_remove(wait);
 	return result;
+}
+
+/* By the general way. */
+static __attribute__((noinline)) int64_t waits_await_cancelled(struct aion__wait *wait)
+{
+	int64_t result = aion_await(&wait->future);
+
+	if (wait->waits)
+		aion__waits_remove(wait);
+	return result;
+}
+
+/* aion_await() for what is known to be pending, awaited by one, and no operation. */
+int64_t aion__waits_await(struct aion__waits *waits, struct aion__wait *wait)
+{
+	struct aion_loop *loop = aion__loop();
+	struct aion_task *task = aion__loop_task(loop);
+
+	wait->future = (struct aion_future){.loop = loop, .kind = AION__FUTURE_WAIT, .fd = -1};
+	waits_append(waits, wait);
+	if (aion__unlikely(!task || task->cancelled))
+		return waits_await_cancelled(wait);
+	wait->future.waiters = (uintptr_t)&task->runnable | AION__WAITER_SINGLE;
+	task->is_interruptible = true;
+	task->waits_for = &wait->future;
+	aion__loop_suspend(loop, task);
+	if (aion__unlikely(task->cancelled))
+		return waits_end_cancelled(task, wait);
+	AION_ASSERT(!task->is_interrupted && !wait->waits);
+	return wait->future.result;
 }
 
 int64_t aion__waits_await_shielded(struct aion__waits *waits, struct aion__wait *wait)

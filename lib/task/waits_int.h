@@ -53,7 +53,20 @@ AION_SUSPENDS int64_t aion__waits_await_shielded(struct aion__waits *waits, stru
 void aion__waits_remove(struct aion__wait *wait);
 
 /* The first, taken off the queue, or NULL. Nobody runs before the caller suspends. */
-struct aion__wait *aion__waits_take(struct aion__waits *waits);
+static inline struct aion__wait *aion__waits_take(struct aion__waits *waits)
+{
+	struct aion__wait *wait = waits->first;
+
+	if (!wait)
+		return NULL;
+	waits->first = wait->next;
+	if (wait->next)
+		wait->next->prev = NULL;
+	else
+		waits->last = NULL;
+	wait->waits = NULL;
+	return wait;
+}
 
 /* Hand over to one that is off the queue. */
 static inline void aion__wait_end(struct aion__wait *wait, int64_t result)
