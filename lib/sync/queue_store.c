@@ -9,12 +9,6 @@
 
 #define ROOM_MIN_NR 16 /* of a queue that grows */
 
-struct aion__queue_entry {
-	int64_t priority;
-	uint64_t order;
-	void *item;
-};
-
 static size_t queue_entry_size(const struct aion_queue *queue)
 {
 	return queue->kind == AION_QUEUE_PRIORITY ? sizeof(struct aion__queue_entry) : sizeof(void *);
@@ -81,40 +75,16 @@ static void entries_sink(struct aion__queue_entry *entries, size_t nr, struct ai
 	entries[idx] = entry;
 }
 
-static void *entries_fetch(struct aion_queue *queue)
+void aion__queue_store_entry(struct aion_queue *queue, void *item, int64_t priority)
+{
+	entries_rise(queue->entries, queue->nr++, (struct aion__queue_entry){priority, queue->order++, item});
+}
+
+void *aion__queue_fetch_entry(struct aion_queue *queue)
 {
 	void *item = queue->entries[0].item;
 
 	if (--queue->nr)
 		entries_sink(queue->entries, queue->nr, queue->entries[queue->nr]);
-	return item;
-}
-
-void aion__queue_store(struct aion_queue *queue, void *item, int64_t priority)
-{
-	size_t idx;
-
-	AION_ASSERT(queue->nr < queue->room_nr);
-	if (queue->kind == AION_QUEUE_PRIORITY) {
-		entries_rise(queue->entries, queue->nr++, (struct aion__queue_entry){priority, queue->order++, item});
-		return;
-	}
-	idx = queue->first + queue->nr++; /* a stack's first is 0 */
-	queue->items[idx < queue->room_nr ? idx : idx - queue->room_nr] = item;
-}
-
-void *aion__queue_fetch(struct aion_queue *queue)
-{
-	void *item;
-
-	AION_ASSERT(queue->nr);
-	if (queue->kind == AION_QUEUE_PRIORITY)
-		return entries_fetch(queue);
-	queue->nr--;
-	if (queue->kind == AION_QUEUE_LIFO)
-		return queue->items[queue->nr];
-	item = queue->items[queue->first];
-	if (++queue->first == queue->room_nr)
-		queue->first = 0;
 	return item;
 }
