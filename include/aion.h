@@ -5,6 +5,7 @@
 #include <aion/alloc.h>
 #include <aion/base.h>
 #include <aion/buffer.h>
+#include <aion/channel.h>
 #include <aion/dir.h>
 #include <aion/file.h>
 #include <aion/future.h>
