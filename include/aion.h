@@ -20,6 +20,7 @@
 #include <aion/sim.h>
 #include <aion/splice.h>
 #include <aion/task.h>
+#include <aion/thread_queue.h>
 #include <aion/timer.h>
 #include <aion/xattr.h>
 #endif

@@ -20,6 +20,7 @@ enum aion__future_kind {
 	AION__FUTURE_TIMER,   /* as plain, but the library completes it */
 	AION__FUTURE_HELD,    /* the same: an owned buffer's, a promise's */
 	AION__FUTURE_WAIT,    /* as plain, but a struct aion__wait is around it: a place in a queue of waiting tasks */
+	AION__FUTURE_REMOTE,  /* a struct aion__remote is around it: withdrawn if nobody has served it, else waited for */
 	AION__FUTURE_CALL,    /* an offloaded call: withdrawn if it queues, else waited for */
 };
 

@@ -7,6 +7,7 @@
 #include "loop_int.h"
 #include "mutant_int.h"
 #include "op_int.h"
+#include "remote_int.h"
 #include "syscall_int.h"
 
 int aion__loop_refuses(struct aion_loop *loop)
@@ -17,7 +18,7 @@ int aion__loop_refuses(struct aion_loop *loop)
 /* Whether whoever waits for it has to see it end. */
 static inline bool future_must_end(const struct aion_future *future)
 {
-	return future->kind == AION__FUTURE_OP || future->kind == AION__FUTURE_CALL;
+	return future->kind == AION__FUTURE_OP || future->kind >= AION__FUTURE_REMOTE;
 }
 
 /* Ask what runs elsewhere to end. */
@@ -25,6 +26,8 @@ static void future_ask_to_end(struct aion_future *future)
 {
 	if (future->kind == AION__FUTURE_OP)
 		aion_op_cancel(aion__container_of(future, struct aion_op, future));
+	else if (future->kind == AION__FUTURE_REMOTE)
+		aion__remote_withdraw(aion__container_of(future, struct aion__remote, wait.future));
 	else
 		aion__call_withdraw(aion__container_of(future, struct aion__call, future));
 }

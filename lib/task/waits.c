@@ -3,7 +3,7 @@
 
 #include "waits_int.h"
 
-static void waits_append(struct aion__waits *waits, struct aion__wait *wait)
+void aion__waits_append(struct aion__waits *waits, struct aion__wait *wait)
 {
 	wait->waits = waits;
 	wait->next = NULL;
@@ -66,7 +66,7 @@ int64_t aion__waits_await(struct aion__waits *waits, struct aion__wait *wait)
 	struct aion_task *task = aion__loop_task(loop);
 
 	wait->future = (struct aion_future){.loop = loop, .kind = AION__FUTURE_WAIT, .fd = -1};
-	waits_append(waits, wait);
+	aion__waits_append(waits, wait);
 	if (aion__unlikely(!task || task->cancelled))
 		return waits_await_cancelled(wait);
 	wait->future.waiters = (uintptr_t)&task->runnable | AION__WAITER_SINGLE;

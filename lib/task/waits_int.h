@@ -50,6 +50,8 @@ AION_SUSPENDS int64_t aion__waits_await(struct aion__waits *waits, struct aion__
 /* The same, and no cancellation ends it early. */
 AION_SUSPENDS int64_t aion__waits_await_shielded(struct aion__waits *waits, struct aion__wait *wait);
 
+/* For who keeps such a queue under a lock of its own: see remote_int.h. */
+void aion__waits_append(struct aion__waits *waits, struct aion__wait *wait);
 void aion__waits_remove(struct aion__wait *wait);
 
 /* The first, taken off the queue, or NULL. Nobody runs before the caller suspends. */
