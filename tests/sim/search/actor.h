@@ -106,6 +106,7 @@ act act_pipe, act_relay, act_socketpair, act_tcp, act_close_reader;             
 act act_poll, act_poll_again, act_poll_closed;                                    /* act_poll.c */
 act act_crowd, act_timers, act_outside, act_local;                                /* act_crowd.c */
 act act_nops, act_many, act_leave_early, act_open_and_leave, act_gather_opens;    /* act_ops.c */
+act act_queue;                                                                    /* act_queue.c */
 act act_meddle;                                                                   /* act_meddle.c */
 
 #endif
