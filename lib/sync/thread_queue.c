@@ -12,7 +12,7 @@
 
 #include "alloc_int.h"
 #include "queue_store_int.h"
-#include "remote_int.h"
+#include "waits_int.h"
 
 struct aion_thread_queue {
 	pthread_mutex_t lock; /* of everything below */

@@ -7,8 +7,8 @@
 #include "loop_int.h"
 #include "mutant_int.h"
 #include "op_int.h"
-#include "remote_int.h"
 #include "syscall_int.h"
+#include "waits_int.h"
 
 int aion__loop_refuses(struct aion_loop *loop)
 {
