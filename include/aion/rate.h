@@ -34,7 +34,7 @@ struct aion_rate {
  * Errors: -EINVAL (a parameter is 0 or less; burst_nr * period_ns exceeds 2^63 - 1; the bucket is not initialised).
  * Suspends: no. Thread: loop. Source: none.
  */
-AION_API int aion_rate_init(struct aion_rate *rate, uint64_t token_nr, int64_t period_ns, uint64_t burst_nr);
+AION_API int aion_rate_init(struct aion_rate *rate, uint64_t token_nr, int64_t period_ns, size_t burst_nr);
 
 /**
  * aion_rate_fini - assert that nobody waits for it, before its memory goes.
@@ -55,7 +55,7 @@ AION_API void aion_rate_fini(struct aion_rate *rate);
  * around the caller is cancelled); -EBUSY (not inside a task); -ECHILD (forked child).
  * Suspends: if there are fewer, if others wait, or the task's budget is used up. Thread: loop. Source: none.
  */
-AION_API AION_SUSPENDS int aion_rate_acquire(struct aion_rate *rate, uint64_t token_nr);
+AION_API AION_SUSPENDS int aion_rate_acquire(struct aion_rate *rate, size_t token_nr);
 
 /**
  * aion_rate_try_acquire - take tokens if there are so many and nobody waits.
@@ -66,7 +66,7 @@ AION_API AION_SUSPENDS int aion_rate_acquire(struct aion_rate *rate, uint64_t to
  * Errors: -EAGAIN (there are fewer, or others wait); -EINVAL (more than the bucket holds).
  * Suspends: no, nor is it a checkpoint. Thread: loop. Source: none.
  */
-AION_API int aion_rate_try_acquire(struct aion_rate *rate, uint64_t token_nr);
+AION_API int aion_rate_try_acquire(struct aion_rate *rate, size_t token_nr);
 
 #ifdef __cplusplus
 }

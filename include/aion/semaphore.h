@@ -14,11 +14,12 @@
 extern "C" {
 #endif
 
-/* Private in its fields. All zero = initialised, unbounded, without permits. */
+/* Private in its fields. */
 struct aion_semaphore {
-	size_t free_nr; /* permits for whoever comes; 0 while somebody waits, and when closed */
-	size_t kept_nr; /* permits for who waits, as yet too few for the first; when closed, all */
-	size_t room_nr; /* SIZE_MAX less the most permits that there may be */
+	size_t free_nr;  /* permits for whoever comes; 0 while somebody waits, and when closed */
+	size_t limit_nr; /* below which a release need only count; 0 while somebody waits, and when closed */
+	size_t kept_nr;  /* the permits while free_nr is 0 for one of these reasons */
+	size_t max_nr;
 	bool is_closed;
 	struct aion__waits waits;
 };
@@ -36,9 +37,9 @@ AION_API void aion_semaphore_init(struct aion_semaphore *semaphore, size_t value
  * aion_semaphore_init_bounded - make a semaphore that refuses to have more than so many permits.
  * @semaphore: the caller's memory.
  * @value: permits, max at most.
- * @max: the most that there may be.
+ * @max: the most that there may be, 1 at least.
  *
- * Errors: -EINVAL (value > max; the semaphore is not initialised).
+ * Errors: -EINVAL (value > max, or max is 0; the semaphore is not initialised).
  * Suspends: no. Thread: any. Source: none.
  */
 AION_API int aion_semaphore_init_bounded(struct aion_semaphore *semaphore, size_t value, size_t max);

@@ -42,6 +42,19 @@ static inline int aion__checkpoint(void)
 }
 
 /*
+ * The running task if its checkpoint would only count: then the caller takes 1 off the loop's budget. Else NULL, and
+ * aion__checkpoint() has to be called. A function whose usual way calls nothing, and which leaves the rest to another one
+ * that it calls last, saves no registers.
+ */
+static inline struct aion_task *aion__task_unhindered(void)
+{
+	struct aion_loop *loop = aion__loop();
+	struct aion_task *task = aion__loop_task(loop);
+
+	return aion__likely(task && !task->cancelled && loop->budget > 1) ? task : NULL;
+}
+
+/*
  * Queue up at the end and wait until somebody hands over. The noun's own fields (noun, object, the union) are set; the
  * rest need not be. Inside a task. The result is what was handed over (>= 0 or -errno), or -ECANCELED: the record is out of the
  * queue in either case. -ECANCELED that has been handed over is told apart by aion_future_is_done(&wait->future).
@@ -50,7 +63,8 @@ AION_SUSPENDS int64_t aion__waits_await(struct aion__waits *waits, struct aion__
 /* The same, and no cancellation ends it early. */
 AION_SUSPENDS int64_t aion__waits_await_shielded(struct aion__waits *waits, struct aion__wait *wait);
 
-/* For who keeps such a queue under a lock of its own: see struct aion__remote. */
+/* Put one that is off every queue at the end of one: its task waits on; or the queue is under a lock of its owner's (see
+ * struct aion__remote). */
 void aion__waits_append(struct aion__waits *waits, struct aion__wait *wait);
 void aion__waits_remove(struct aion__wait *wait);
 
