@@ -69,6 +69,7 @@ static bool condition_notify_first(struct aion_condition *condition)
 		if (!wait)
 			return false;
 		task = wait->item;
+		AION_BUG_ON(wait->future.loop != aion__loop(), "condition notified on another thread than its loop's");
 	} while (task->is_interrupted);
 	task->is_interruptible = false;
 	aion__mutex_grant(aion__container_of(wait, struct condition_wait, wait)->mutex, wait);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What all locks refuse: to wait in a cancelled scope, outside of a task, in a forked child; to go while a task waits. */
+#include <pthread.h>
+
 #include "test_task.h"
 
 struct locks {
@@ -185,3 +187,42 @@ GONE_CASE(barrier, barrier, wait_at_barrier, "barrier finished while a task wait
 GONE_CASE(limiter, limiter, wait_for_limiter, "limiter finished while a task waits")
 GONE_CASE(rate, rate, wait_for_rate, "rate limiter finished while a task waits")
 GONE_CASE(mutex, owned, wait_for_event, "mutex finished while a task has it")
+
+/* ---- woken from another thread */
+
+static void *wake_on_thread(void *arg)
+{
+	if (arg == &gone.event)
+		aion_event_set(&gone.event);
+	else
+		aion_condition_notify(&gone.condition, 1);
+	return NULL;
+}
+
+static void wake_elsewhere(aion_fn *wait_fn, void *lock)
+{
+	struct aion_group group;
+	pthread_t thread;
+
+	let_wait(&group, wait_fn);
+	pthread_create(&thread, NULL, wake_on_thread, lock);
+	pthread_join(thread, NULL);
+}
+
+static int64_t set_elsewhere(void *unused)
+{
+	wake_elsewhere(wait_for_event, &gone.event);
+	return 0;
+}
+
+static int64_t notify_elsewhere(void *unused)
+{
+	wake_elsewhere(wait_for_condition, &gone.condition);
+	return 0;
+}
+
+Test(sync_refused, to_be_used_on_another_thread)
+{
+	test_task_aborts(set_elsewhere, "woken on another thread than its loop's");
+	test_task_aborts(notify_elsewhere, "notified on another thread than its loop's");
+}
