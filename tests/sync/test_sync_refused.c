@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What all locks refuse: to wait in a cancelled scope, outside of a task, in a forked child; to go while a task waits. */
-#include <pthread.h>
-
 #include "test_task.h"
 
 struct locks {
@@ -202,11 +200,9 @@ static void *wake_on_thread(void *arg)
 static void wake_elsewhere(aion_fn *wait_fn, void *lock)
 {
 	struct aion_group group;
-	pthread_t thread;
 
 	let_wait(&group, wait_fn);
-	pthread_create(&thread, NULL, wake_on_thread, lock);
-	pthread_join(thread, NULL);
+	test_on_thread(wake_on_thread, lock);
 }
 
 static int64_t set_elsewhere(void *unused)

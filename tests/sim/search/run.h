@@ -13,6 +13,7 @@
  *	wire.c wire_form.c         pipes and connections: the account of their bytes, and all forms of I/O on them
  *	stream.c                   tasks at their ends
  *	store.c shared.c           files whose content is known
+ *	gate.c                     locks: who has to get what
  *	act_*.c                    what an actor can do
  */
 #include <signal.h>
