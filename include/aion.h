@@ -6,7 +6,9 @@
 #include <aion/barrier.h>
 #include <aion/base.h>
 #include <aion/buffer.h>
+#include <aion/cache.h>
 #include <aion/channel.h>
+#include <aion/cleanups.h>
 #include <aion/condition.h>
 #include <aion/dir.h>
 #include <aion/event.h>
@@ -15,6 +17,7 @@
 #include <aion/group.h>
 #include <aion/limiter.h>
 #include <aion/loop.h>
+#include <aion/map.h>
 #include <aion/mutex.h>
 #include <aion/offload.h>
 #include <aion/op.h>
@@ -22,6 +25,7 @@
 #include <aion/promise.h>
 #include <aion/queue.h>
 #include <aion/rate.h>
+#include <aion/retry.h>
 #include <aion/scope.h>
 #include <aion/semaphore.h>
 #include <aion/sim.h>
@@ -29,5 +33,6 @@
 #include <aion/task.h>
 #include <aion/thread_queue.h>
 #include <aion/timer.h>
+#include <aion/worker_pool.h>
 #include <aion/xattr.h>
 #endif
