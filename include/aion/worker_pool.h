@@ -7,12 +7,13 @@
  * which keeps no worker busy. For work on threads see offload.h.
  */
 #include <aion/group.h>
-#include <aion/queue.h>
 #include <aion/retry.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#define AION_WORKER_MAX 65536 /* of a pool */
 
 /* A job that can be waited for and cancelled. The caller's memory; stays in place until its future is done. */
 struct aion_job {
@@ -47,20 +48,11 @@ struct aion_worker_pool_stats {
 	size_t delayed_nr;   /* wait for their next attempt now */
 };
 
-/* The caller's memory, from enter to leave. The fields are private. */
+/* The caller's memory, from enter to leave. A scope: cancel &pool.group.scope, or give it a deadline. */
 struct aion_worker_pool {
 	struct aion_group group;
-	struct aion_queue queue;
-	struct aion_worker_pool_stats stats;
-	struct aion_handle delayer;
-	struct aion_timer timer;           /* the earliest delayed job's */
-	struct aion__pool_delays *delays;  /* jobs that wait for their next attempt */
-	struct aion__pool_record *running; /* a list */
-	struct aion__pool_record *free;
-	struct aion__pool_slab *slabs;
-	struct aion_future *idle; /* done when no job is left; NULL if nobody waits for that */
-	int64_t first_error;      /* of a job without a handle */
-	bool is_closed;           /* takes no more jobs */
+	struct aion_worker_pool_stats stats; /* read them by aion_worker_pool_stats(), also after leave */
+	struct aion__pool *inside;           /* private */
 };
 
 /**
@@ -69,7 +61,8 @@ struct aion_worker_pool {
  * @options: NULL = the defaults.
  *
  * Workers that cannot be started are an error of leave.
- * Errors: -ENOMEM (there is nothing to leave); -EINVAL (options: more than 65536 workers, stack_size above 64 MiB).
+ * Errors, in which there is nothing to leave: -ENOMEM; -EINVAL (more than AION_WORKER_MAX workers, or a stack_size above
+ *   64 MiB).
  * Suspends: no. Thread: loop, inside a task (else aborts). Source: none.
  */
 AION_API int aion_worker_pool_enter(struct aion_worker_pool *pool, const struct aion_worker_pool_options *options);
@@ -91,7 +84,7 @@ AION_API AION_SUSPENDS int64_t aion_worker_pool_leave(struct aion_worker_pool *p
 
 /**
  * aion_worker_pool_submit - hand a job to the pool; while capacity jobs wait for a worker, wait.
- * @pool: entered.
+ * @pool: entered. It cannot be left while somebody waits in here: leave lets him in, or refuses him, first.
  * @priority: the smallest first, equal ones in the order in which they came.
  * @fn: the job; runs in a worker, inside a scope of its own.
  * @arg: handed to fn; borrowed until the job has ended.
@@ -137,7 +130,8 @@ AION_API int aion_worker_pool_try_submit(struct aion_worker_pool *pool, const st
 AION_API void aion_job_cancel(struct aion_job *job);
 
 /**
- * aion_worker_pool_join - wait until the pool has nothing to do: no job queued, under way or delayed.
+ * aion_worker_pool_join - wait until the pool has nothing to do: no job queued, under way or delayed, nobody who waits
+ *   to submit one.
  * @pool: entered. A job must not call it.
  *
  * Result: 0.
@@ -158,7 +152,7 @@ AION_API void aion_worker_pool_shutdown(struct aion_worker_pool *pool);
  * aion_worker_pool_shutdown_now - the same; jobs under way are cancelled, all others end with -ESHUTDOWN.
  * @pool: entered.
  *
- * Result: how many jobs were dropped without being under way.
+ * Result: how many jobs were dropped, not being under way.
  * Suspends: no. Thread: loop. Source: none.
  */
 AION_API size_t aion_worker_pool_shutdown_now(struct aion_worker_pool *pool);

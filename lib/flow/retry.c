@@ -2,9 +2,10 @@
 /* Trying again, with delays that grow and are drawn at random. */
 #include <errno.h>
 
-#include <aion/retry.h>
 #include <aion/scope.h>
 #include <aion/task.h>
+
+#include "retry_int.h"
 
 #define ATTEMPT_MAX 5
 #define FIRST_DELAY_NS (100 * AION_MILLISECOND)
@@ -40,7 +41,7 @@ static int64_t random_upto(uint64_t *state, int64_t bound)
 }
 
 /* Written so that a factor which is no number is refused. */
-static bool options_are_valid(const struct aion_retry_options *options)
+bool aion__retry_is_valid(const struct aion_retry_options *options)
 {
 	return options->first_delay_ns >= 0 && options->max_delay_ns >= 0 && options->attempt_limit_ns >= 0 &&
 	       (options->factor == 0 || options->factor >= 1) && (unsigned)options->jitter <= AION_JITTER_NONE;
@@ -69,7 +70,7 @@ int64_t aion_retry_delay(const struct aion_retry_options *options, unsigned atte
 
 	if (!options)
 		options = &defaults;
-	if (!attempt_nr || !options_are_valid(options))
+	if (!attempt_nr || !aion__retry_is_valid(options))
 		return -EINVAL;
 	random = options->random ? options->random : random_of_thread();
 	delay_ns = delay_compute(options, attempt_nr);
@@ -99,7 +100,7 @@ static int64_t retry_attempt(const struct aion_retry_options *options, aion_fn *
 	return result;
 }
 
-static bool retry_goes_on(const struct aion_retry_options *options, int64_t result, unsigned attempt_nr)
+bool aion__retry_goes_on(const struct aion_retry_options *options, int64_t result, unsigned attempt_nr)
 {
 	unsigned attempt_max = options->attempt_max ? options->attempt_max : ATTEMPT_MAX;
 
@@ -119,7 +120,7 @@ int64_t aion_retry(const struct aion_retry_options *options, aion_fn *fn, void *
 		return result;
 	if (!options)
 		options = &defaults;
-	if (!options_are_valid(options))
+	if (!aion__retry_is_valid(options))
 		return -EINVAL;
 	stats = options->stats ? options->stats : &unused;
 	*stats = (struct aion_retry_stats){0};
@@ -130,7 +131,7 @@ int64_t aion_retry(const struct aion_retry_options *options, aion_fn *fn, void *
 		stats->last_result = result;
 		if (stats->attempt_nr < UINT_MAX)
 			stats->attempt_nr++;
-		if (!retry_goes_on(options, result, stats->attempt_nr))
+		if (!aion__retry_goes_on(options, result, stats->attempt_nr))
 			return result;
 		delay_ns = aion_retry_delay(options, stats->attempt_nr);
 		result = aion_sleep(delay_ns);
