@@ -101,6 +101,19 @@ TASK_TEST(map_items, others_run_while_items_compute)
 		cr_assert_eq(items[i], 1);
 }
 
+/* Tasks that give way between two items, also just before the last, do not do one that is not there. */
+TASK_TEST(map_items, each_is_done_once)
+{
+	int items[400];
+
+	for (size_t nr = 1; nr < 400; nr++) {
+		memset(items, 0, sizeof(items));
+		assert_result(aion_map(compute, items, sizeof(*items), nr, 3, AION_MAP_FIRST_ERROR, NULL), 0);
+		for (size_t i = 0; i < 400; i++)
+			cr_assert_eq(items[i], i < nr, "item %zu of %zu: %d times", i, nr, items[i]);
+	}
+}
+
 /* An item's program. */
 struct item {
 	int yield_nr;

@@ -260,6 +260,26 @@ TASK_TEST(worker_pool_retry, attempts_come_in_the_order_of_their_times)
 		cr_assert_eq(seen.marks[i], 19 - i, "place %d: %zd", i, seen.marks[i]);
 }
 
+TASK_TEST(worker_pool_retry, a_long_delay_does_not_hold_up_a_short_one)
+{
+	const struct aion_retry_options slow = {.first_delay_ns = 1000 * AION_SECOND,
+						.max_delay_ns = 1000 * AION_SECOND};
+	const struct aion_retry_options fast = {.first_delay_ns = MS};
+	struct flaky flaky[] = {{2, 0}, {2, 0}};
+	struct aion_worker_pool pool;
+	struct aion_job jobs[2];
+
+	assert_result(aion_worker_pool_enter(&pool, NULL), 0);
+	aion_worker_pool_submit_with(&pool, &(struct aion_job_options){.retry = &slow}, flaky_call, &flaky[0],
+				     &jobs[0]);
+	aion_worker_pool_submit_with(&pool, &(struct aion_job_options){.retry = &fast}, flaky_call, &flaky[1],
+				     &jobs[1]);
+	assert_result(aion_await(&jobs[1].future), 42);
+	cr_assert_not(aion_future_is_done(&jobs[0].future));
+	aion_job_cancel(&jobs[0]);
+	assert_result(aion_worker_pool_leave(&pool, 0), 0);
+}
+
 TASK_TEST(worker_pool_limit, cuts_an_attempt_short)
 {
 	const struct aion_job_options options = {.limit_ns = MS};
@@ -349,6 +369,33 @@ TASK_TEST(worker_pool_bounded, who_waits_to_submit_is_let_in_or_refused_before_t
 {
 	leave_with_a_submitter(0, 0, 3);
 	leave_with_a_submitter(-EIO, -ESHUTDOWN, 1);
+}
+
+/* The workers have gone by then, so leave has nobody else to wait for. */
+TASK_TEST(worker_pool_bounded, who_waits_to_submit_to_a_cancelled_pool_is_refused_before_it_goes)
+{
+	const struct aion_worker_pool_options options = {.worker_nr = 1, .capacity = 1};
+	struct aion_worker_pool pool;
+	struct submitter submitter = {.pool = &pool};
+	struct aion_scope shield;
+	struct aion_group group;
+
+	aion_group_enter(&group);
+	assert_result(aion_worker_pool_enter(&pool, &options), 0);
+	assert_result(aion_worker_pool_submit(&pool, 0, test_sleep_for_ever, NULL, NULL), 0);
+	aion_yield();
+	assert_result(aion_worker_pool_submit(&pool, 0, job_mark, test_number(2), NULL), 0);
+	aion_spawn_now(&group, submit_one, &submitter);
+	aion_group_cancel(&pool.group);
+	aion_scope_enter_shield(&shield, AION_NEVER);
+	for (int i = 0; i < 5; i++)
+		aion_yield();
+	aion_scope_leave(&shield);
+	assert_result(submitter.result, 0);
+	assert_result(aion_worker_pool_leave(&pool, aion_checkpoint()), 0);
+	assert_result(submitter.result, -ESHUTDOWN);
+	assert_result(aion_group_leave(&group, 0), 0);
+	cr_assert_eq(seen.nr, 0);
 }
 
 TASK_TEST(worker_pool_bounded, a_submitter_who_is_cancelled_has_submitted_nothing)
