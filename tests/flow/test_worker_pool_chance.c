@@ -72,7 +72,7 @@ static int64_t job_body(void *arg)
 	struct chance_job *job = arg;
 	struct chance *chance = job->chance;
 
-	cr_assert(job->is_tried);
+	cr_assert(job->is_tried && !job->is_asked && !chance->is_ending, "an attempt that is not wanted");
 	cr_assert_not(job->is_running);
 	cr_assert_leq(++chance->running_nr, chance->worker_nr);
 	job->is_running = true;
@@ -126,12 +126,12 @@ static void cancel_some_job(struct chance *chance)
 	struct chance_job *job = &chance->jobs[draw(chance, JOB_NR)];
 
 	if (job->submit_result == 0) {
-		job->is_asked = !aion_future_is_done(&job->job.future) || job->is_asked;
+		job->is_asked |= !aion_future_is_done(&job->job.future);
 		aion_job_cancel(&job->job);
 	}
 }
 
-/* Goes on until the pool has been left, so that what hangs ends. */
+/* Goes on until the pool has been left, so that what hangs ends; a pool that is being stopped sees to that itself. */
 static int64_t meddler_body(void *arg)
 {
 	struct chance *chance = arg;
@@ -141,7 +141,7 @@ static int64_t meddler_body(void *arg)
 			aion_sleep(draw(chance, 20000));
 		else
 			aion_yield();
-		if (!chance->is_left && draw(chance, turn > 20 ? 2 : 10) == 0)
+		if (!chance->is_left && !chance->is_ending && draw(chance, turn > 20 ? 2 : 10) == 0)
 			cancel_some_job(chance);
 	}
 	return 0;
