@@ -14,6 +14,7 @@
 #include <aion/event.h>
 #include <aion/file.h>
 #include <aion/future.h>
+#include <aion/generator.h>
 #include <aion/group.h>
 #include <aion/limiter.h>
 #include <aion/loop.h>
@@ -30,6 +31,9 @@
 #include <aion/semaphore.h>
 #include <aion/sim.h>
 #include <aion/splice.h>
+#include <aion/stream.h>
+#include <aion/stream_operator.h>
+#include <aion/stream_source.h>
 #include <aion/task.h>
 #include <aion/thread_queue.h>
 #include <aion/timer.h>

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AION_STREAM_H
+#define AION_STREAM_H
+/*
+ * The stream: values that are asked for one by one (an asynchronous iterator). Sources are generators (generator.h) and
+ * what stands in stream_source.h; operators (stream_operator.h) are streams over streams; your own stream embeds the
+ * struct and brings a next and a close function. Nothing is computed or read before somebody asks for it.
+ *
+ * A value is a void *: what queues hold, and what most values are, a pointer to something. A number fits into it by
+ * aion_stream_value(). Whose a value is moves with it: what next has given is the caller's. Some streams give what they
+ * go on to own (a batch, a line): that is valid until their next call of next, and said so where it holds.
+ *
+ * All of a stream is the caller's memory, and nothing is allocated. A stream has one consumer at a time.
+ */
+#include <stdbool.h>
+
+#include <aion/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct aion_stream;
+
+/*
+ * What a stream does when it is asked: 1 and a value, 0 at the end, or -errno. Called inside a task, by one at a time,
+ * never again after 0 or an error. It may say -ECANCELED only where it keeps what it has taken: then it is asked again.
+ */
+typedef int64_t aion_stream_next_fn(struct aion_stream *stream, void **ret_value);
+/* Gives back what the stream holds and closes its sources. Called once at most, inside a shield. */
+typedef void aion_stream_close_fn(struct aion_stream *stream);
+/* What is done with a value: of for_each, and of a filter. 0 or more, or -errno. May suspend. */
+typedef int64_t aion_stream_fn(void *value, void *arg);
+
+struct aion_stream {
+	aion_stream_next_fn *next;
+	aion_stream_close_fn *close;  /* NULL: nothing to do */
+	void (*destroy)(void *value); /* what becomes of this stream's values if nobody gets them; NULL: nothing */
+	int64_t end;                  /* 1 until it has ended, then what it said: 0 or -errno */
+	bool is_busy;                 /* a task is inside of it */
+	bool is_closed;
+};
+
+/**
+ * aion_stream_init - begin a stream of one's own.
+ * @stream: the caller's memory, embedded in what its functions need.
+ * @next: see above.
+ * @close: NULL: nothing to do.
+ *
+ * Suspends: no. Thread: any. Source: none.
+ */
+AION_API void aion_stream_init(struct aion_stream *stream, aion_stream_next_fn *next, aion_stream_close_fn *close);
+
+/**
+ * aion_stream_set_destroy - say what becomes of values that nobody gets.
+ * @stream: initialised, before operators are put over it: filter, take, chain and merge hand the function on.
+ * @destroy: called with each value that a filter drops or that a close finds on its way; must not suspend. NULL: nothing.
+ *
+ * Result: the stream.
+ * Suspends: no. Thread: loop. Source: none.
+ */
+AION_API struct aion_stream *aion_stream_set_destroy(struct aion_stream *stream, void (*destroy)(void *value));
+
+/**
+ * aion_stream_next - ask for the next value.
+ * @stream: open.
+ * @ret_value: the value, the caller's from now on.
+ *
+ * A caller that is cancelled while it waits loses nothing: what was on its way comes with the next call. What the
+ * stream has said at its end, 0 or an error, it says for ever.
+ * Result: 1 (a value); 0 (the end; also of a stream that has been closed).
+ * Errors: those of the stream, and: -ECANCELED (a scope around the caller is cancelled); -EALREADY (another task is
+ *   inside of it); -EBUSY (not inside a task); -ECHILD.
+ * Suspends: yes. Thread: loop. Source: none.
+ */
+AION_API AION_SUSPENDS int64_t aion_stream_next(struct aion_stream *stream, void **ret_value);
+
+/**
+ * aion_stream_close - end a stream, and those that it takes from. Always finishes.
+ * @stream: initialised or all zero; a second time does nothing. Not by a task that produces for it.
+ *
+ * Producers are cancelled and joined. Values on the way are given to their stream's destroy function; they are lost
+ * else. No cancellation ends this early.
+ * Result: 0.
+ * Errors: -EALREADY (a task is inside of it, which has to be cancelled first; nothing is closed).
+ * Suspends: yes. Thread: loop. Source: none.
+ */
+AION_API AION_SUSPENDS int aion_stream_close(struct aion_stream *stream);
+
+/**
+ * aion_stream_for_each - do something with each value until the end.
+ * @stream: is not closed.
+ * @fn: called with each value, which is fn's from then on; an error ends the loop.
+ * @arg: handed to fn.
+ * @ret_done: how many values fn has been given; always set. May be NULL.
+ *
+ * Result: 0 (the end has come).
+ * Errors: those of aion_stream_next() and of fn.
+ * Suspends: yes. Thread: loop. Source: none.
+ */
+AION_API AION_SUSPENDS int64_t aion_stream_for_each(struct aion_stream *stream, aion_stream_fn *fn, void *arg,
+						    size_t *ret_done);
+
+/**
+ * aion_stream_collect - put the values into an array, until it is full or the end has come.
+ * @stream: is not closed. Not one whose values are valid until its next call only.
+ * @values: room for max_nr.
+ * @max_nr: 0 asks for nothing.
+ * @ret_done: how many values are in the array, also if there was an error: they are the caller's. May be NULL.
+ *
+ * Result: how many there are; fewer than max_nr: the end.
+ * Errors: those of aion_stream_next().
+ * Suspends: yes. Thread: loop. Source: none.
+ */
+AION_API AION_SUSPENDS int64_t aion_stream_collect(struct aion_stream *stream, void **values, size_t max_nr,
+						   size_t *ret_done);
+
+/* A number as a value, and back. */
+static inline void *aion_stream_value(int64_t number)
+{
+	return (void *)(intptr_t)number;
+}
+
+static inline int64_t aion_stream_number(const void *value)
+{
+	return (int64_t)(intptr_t)value;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

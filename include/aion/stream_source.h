@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AION_STREAM_SOURCE_H
+#define AION_STREAM_SOURCE_H
+/*
+ * Where streams begin: an array, a range of numbers, a queue, the lines of a descriptor. Each is the caller's memory;
+ * its init function gives it as a stream, so that calls nest. Generators are in generator.h.
+ */
+#include <aion/stream.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct aion_queue;
+
+struct aion_stream_array {
+	struct aion_stream stream;
+	void *const *values;
+	size_t nr;
+	size_t next_idx;
+};
+
+struct aion_stream_range {
+	struct aion_stream stream;
+	int64_t first;
+	int64_t step;
+	uint64_t left_nr;
+};
+
+struct aion_stream_queue {
+	struct aion_stream stream;
+	struct aion_queue *queue;
+};
+
+/* A line, without its newline and with a 0 behind it. */
+struct aion_line {
+	char *text; /* may have bytes of value 0 in it */
+	size_t size;
+	bool has_newline; /* false: the descriptor's content ended without one */
+};
+
+struct aion_stream_lines {
+	struct aion_stream stream;
+	struct aion_line line; /* the value given last */
+	int fd;
+	char *buf;
+	size_t buf_size;
+	size_t begin_off; /* of what has been read and not been given */
+	size_t scan_off;  /* before which there is no newline */
+	size_t end_off;
+	bool has_ended; /* there is nothing more to be read */
+};
+
+/**
+ * aion_stream_array_init - the values of an array, in order.
+ * @array: the caller's memory.
+ * @values: nr values, borrowed until the end.
+ * @nr: how many.
+ *
+ * Result: the stream; no errors of its own.
+ * Suspends: no. Thread: any. Source: none.
+ */
+AION_API struct aion_stream *aion_stream_array_init(struct aion_stream_array *array, void *const *values, size_t nr);
+
+/**
+ * aion_stream_range_init - numbers at equal distances, as by aion_stream_value().
+ * @range: the caller's memory.
+ * @first: the first of them.
+ * @end: what is not reached: first, first + step … below it, or above it if the step is negative.
+ * @step: 0 is an error.
+ *
+ * Result: the stream. Its errors: -EINVAL (step).
+ * Suspends: no. Thread: any. Source: none.
+ */
+AION_API struct aion_stream *aion_stream_range_init(struct aion_stream_range *range, int64_t first, int64_t end,
+						    int64_t step);
+
+/**
+ * aion_stream_queue_init - the items of a queue, as aion_queue_get() gives them.
+ * @source: the caller's memory.
+ * @queue: borrowed; others may take from it, too. Closing the stream leaves the queue as it is.
+ *
+ * Result: the stream. It ends when the queue is shut down and empty. Its errors are those of aion_queue_get() but
+ * -ESHUTDOWN. aion_queue_task_done() is the consumer's to call.
+ * Suspends: no. Thread: loop. Source: none.
+ */
+AION_API struct aion_stream *aion_stream_queue_init(struct aion_stream_queue *source, struct aion_queue *queue);
+
+/**
+ * aion_stream_lines_init - the lines of what a descriptor reads.
+ * @lines: the caller's memory.
+ * @fd: read with aion_read(), from its current position, ahead of what is given by up to buf_size bytes. Stays open.
+ * @buf: borrowed until the stream's end.
+ * @buf_size: bytes; a line may have one less.
+ *
+ * Result: the stream. Its values are struct aion_line *, each valid until the next one is asked for. Its errors: those of
+ * aion_read() but -EINTR, and -EMSGSIZE (a line does not fit), -EINVAL (buf_size below 2).
+ * Suspends: no. Thread: loop. Source: none.
+ */
+AION_API struct aion_stream *aion_stream_lines_init(struct aion_stream_lines *lines, int fd, char *buf,
+						    size_t buf_size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
