@@ -83,7 +83,7 @@ AION_API AION_SUSPENDS int64_t aion_stream_next(struct aion_stream *stream, void
  * else. No cancellation ends this early.
  * Result: 0.
  * Errors: -EALREADY (a task is inside of it, which has to be cancelled first; nothing is closed).
- * Suspends: yes. Thread: loop. Source: none.
+ * Suspends: yes, but never returns early. Thread: loop, inside a task. Source: none.
  */
 AION_API AION_SUSPENDS int aion_stream_close(struct aion_stream *stream);
 

@@ -81,12 +81,13 @@ struct aion_stream_feeder {
 	struct aion_stream_merge *merge;
 	struct aion_stream_feeder *next; /* in the order of arrival */
 	struct aion_scope scope;         /* around the task: closing cancels it */
-	struct aion_future wanted;       /* the task waits for this while its value has not been given */
+	struct aion_future wanted; /* the task waits for this until its value has been given and the next is due */
 	void *value;
 	int64_t result; /* what the source has said */
-	bool has_value; /* the value waits to be given */
-	bool has_ended; /* the task */
+	int64_t end;    /* why the task has ended after a value: -ECANCELED */
 	bool has_begun;
+	bool has_arrived; /* the result waits in line */
+	bool has_ended;
 };
 
 struct aion_stream_merge {

@@ -22,7 +22,7 @@ struct aion_stream_array {
 
 struct aion_stream_range {
 	struct aion_stream stream;
-	int64_t first;
+	int64_t number; /* the next one */
 	int64_t step;
 	uint64_t left_nr;
 };
@@ -57,7 +57,7 @@ struct aion_stream_lines {
  * @values: nr values, borrowed until the end.
  * @nr: how many.
  *
- * Result: the stream; no errors of its own.
+ * Result: the stream; no errors of its own. A close destroys what has not been asked for, too.
  * Suspends: no. Thread: any. Source: none.
  */
 AION_API struct aion_stream *aion_stream_array_init(struct aion_stream_array *array, void *const *values, size_t nr);
