@@ -99,6 +99,7 @@ struct aion_stream_merge {
 	struct aion_stream_feeder *first; /* arrived, in this order */
 	struct aion_stream_feeder *last;
 	struct aion_stream_feeder *given; /* whose value was given last: it asks again with the next call */
+	int64_t error;                    /* the first of a source's */
 	struct aion_future arrived;       /* the consumer waits for this */
 	bool has_begun;
 };

@@ -105,7 +105,7 @@ static void merge_go_on(struct aion_stream_merge *merge)
 static int64_t merge_next(struct aion_stream *stream, void **ret_value)
 {
 	struct aion_stream_merge *merge = (struct aion_stream_merge *)stream;
-	int64_t result = 0;
+	int64_t result = merge->error;
 
 	merge_go_on(merge);
 	while (result == 0 && merge->open_nr) {
@@ -123,6 +123,8 @@ static int64_t merge_next(struct aion_stream *stream, void **ret_value)
 			merge->given = feeder;
 			*ret_value = feeder->value;
 		} else {
+			/* Told to a consumer who is cancelled himself, it must be there for the next call, too. */
+			merge->error = result;
 			merge->open_nr--;
 		}
 	}

@@ -279,3 +279,42 @@ TASK_TEST(stream_merge, of_one_it_lets_a_source_work_on_when_a_batch_s_time_is_u
 	assert_result(aion_stream_close(&batch.stream), 0);
 	assert_result(aion_group_leave(&group, 0), 0);
 }
+
+/* The source's task hears of it first; the consumer is cancelled by the time when its error arrives. */
+static int64_t cancel_both(void *arg)
+{
+	struct aion_scope **scopes = arg;
+
+	aion_scope_cancel(scopes[0]);
+	aion_yield();
+	aion_scope_cancel(scopes[1]);
+	return 0;
+}
+
+/* The one who is told of a source's error is cancelled himself: it must be there for the next call, too. */
+TASK_TEST(stream_merge, error_told_to_a_cancelled_consumer_is_told_again)
+{
+	struct test_producer producer = {.nr = 1, .pause_ns = 1000 * AION_SECOND};
+	struct aion_stream_feeder feeder;
+	struct aion_generator generator;
+	struct aion_stream_merge merge;
+	struct aion_stream *source;
+	struct aion_scope shield;
+	struct aion_scope scope;
+	struct aion_group group;
+
+	aion_group_enter(&group);
+	aion_scope_enter_shield(&shield, AION_NEVER);
+	source = aion_generator_init(&generator, &group, test_produce, &producer);
+	aion_stream_merge_init(&merge, &group, &feeder, &source, 1);
+	assert_result(test_next_cut_short(&merge.stream, AION_MICROSECOND), -ECANCELED);
+	aion_scope_enter(&scope, AION_NEVER);
+	aion_spawn(&group, cancel_both, &(struct aion_scope *[]){&group.scope, &scope});
+	assert_result(test_next(&merge.stream), -ECANCELED);
+	aion_scope_leave(&scope);
+	assert_result(test_next(&merge.stream), -ECANCELED);
+	assert_result(test_next(&merge.stream), -ECANCELED);
+	assert_result(aion_stream_close(&merge.stream), 0);
+	aion_scope_leave(&shield);
+	assert_result(aion_group_leave(&group, 0), 0);
+}

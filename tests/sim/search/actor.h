@@ -108,6 +108,7 @@ act act_crowd, act_timers, act_outside, act_local;                              
 act act_nops, act_many, act_leave_early, act_open_and_leave, act_gather_opens;    /* act_ops.c */
 act act_queue;                                                                    /* act_queue.c */
 act act_lock;                                                                     /* act_lock.c */
+act act_generator;                                                                /* act_generator.c */
 act act_meddle;                                                                   /* act_meddle.c */
 
 #endif

@@ -14,6 +14,7 @@
  *	stream.c                   tasks at their ends
  *	store.c shared.c           files whose content is known
  *	gate.c                     locks: who has to get what
+ *	pipeline.c                 pipelines of streams: how they grow, the account of their items
  *	act_*.c                    what an actor can do
  */
 #include <signal.h>
