@@ -80,10 +80,10 @@ AION_API AION_SUSPENDS int aion_generator_close(struct aion_generator *generator
  * @generator: the one whose producer the caller is.
  * @value: the consumer's once this has given 0.
  *
- * Result: 0. Who is cancelled after the value was handed over, while he waits, gets 0 as well: his next checkpoint tells.
- * Errors: -ECANCELED (the generator is closed, or another scope around the caller cancelled; the value is the caller's);
- *   -EPIPE (the generator is closed, and the caller stands behind a shield; the value is the caller's); -EPERM (the
- *   caller is not the generator's producer); -EBUSY (not inside a task); -ECHILD.
+ * Result: 0, also for one who is cancelled after that, while he waits: his next checkpoint tells him.
+ * Errors: in all of which the value is still the caller's: -ECANCELED (the generator is closed, or another scope around
+ *   the caller is cancelled); -EPIPE (the generator is closed, and the caller stands behind a shield); -EPERM (the caller
+ *   is not the generator's producer); -EBUSY (not inside a task); -ECHILD.
  * Suspends: yes. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_yield_value(struct aion_generator *generator, void *value);

@@ -54,7 +54,8 @@ AION_API void aion_stream_init(struct aion_stream *stream, aion_stream_next_fn *
 /**
  * aion_stream_set_destroy - say what becomes of values that nobody gets.
  * @stream: initialised, before operators are put over it: filter, take, chain and merge hand the function on.
- * @destroy: called with each value that a filter drops or that a close finds on its way; must not suspend. NULL: nothing.
+ * @destroy: called with each value that a filter drops or that a close finds on its way; must not suspend. NULL:
+ *   nothing happens to them.
  *
  * Result: the stream.
  * Suspends: no. Thread: loop. Source: none.

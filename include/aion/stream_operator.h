@@ -7,8 +7,8 @@
  *	stream = aion_stream_take_init(&take, aion_stream_map_init(&map, &generator.stream, parse, NULL), 10);
  *
  * An operator has its sources for itself: closing it closes them. Errors of a source are the operator's errors, after
- * the values that came before. A consumer that is cancelled loses nothing: what an operator has taken and could not give
- * yet it keeps, and only a close lets it go.
+ * the values that came before. A consumer that is cancelled loses nothing: what an operator has taken and could not
+ * give yet it keeps, and only a close lets it go.
  */
 #include <aion/group.h>
 #include <aion/stream.h>
@@ -108,8 +108,8 @@ struct aion_stream_merge {
  * aion_stream_map_init - each value replaced by what fn makes of it.
  * @map: the caller's memory.
  * @source: the map's for now.
- * @fn: gets each value, which is fn's from then on; an error ends the stream. If it says -ECANCELED in a cancelled scope it
- *   has not taken the value, and is called with it again.
+ * @fn: gets each value, which is fn's from then on; an error ends the stream. If it says -ECANCELED in a cancelled
+ *   scope it has not taken the value, and is called with it again.
  * @arg: handed to fn.
  *
  * Result: the stream; its errors are those of the source and of fn. What becomes of new values that nobody gets:
@@ -164,8 +164,8 @@ AION_API struct aion_stream *aion_stream_chain_init(struct aion_stream_chain *ch
  * @values: room for nr values, which is what the stream gives: a void ** that is valid until the next call.
  * @nr: how many; 0 is an empty stream.
  *
- * Result: the stream. It ends with the first source that does; values of an incomplete tuple are destroyed by the close.
- * Its errors are those of the sources.
+ * Result: the stream. It ends with the first source that does; values of an incomplete tuple are destroyed by the
+ * close. Its errors are those of the sources.
  * Suspends: no. Thread: loop. Source: none.
  */
 AION_API struct aion_stream *aion_stream_zip_init(struct aion_stream_zip *zip, struct aion_stream *const *sources,
@@ -179,8 +179,8 @@ AION_API struct aion_stream *aion_stream_zip_init(struct aion_stream_zip *zip, s
  * @max_nr: the batch is given when it has so many.
  * @wait_ns: or when its first value has waited so long, nanoseconds; AION_NEVER: when it is full, or at the end.
  *
- * When time is up a wait inside the source is broken off, as by a cancellation. A generator's producer does not notice; the
- * function of a map is called again. Where that must not be, put a merge of one source in between.
+ * When time is up a wait inside the source is broken off, as by a cancellation. A generator's producer does not notice;
+ * the function of a map is called again. Where that must not be, put a merge of one source in between.
  * Result: the stream. Its values are struct aion_batch *, each valid until the next call; the values in there are the
  * caller's. Its errors: those of the source, after the last batch; -EINVAL (max_nr is 0).
  * Suspends: no. Thread: loop. Source: none.
@@ -193,7 +193,8 @@ AION_API struct aion_stream *aion_stream_batch_init(struct aion_stream_batch *ba
  * @merge: the caller's memory.
  * @group: in which a task for each source asks it for one value ahead. Close the stream before the group is left.
  * @feeders: room for nr of them, until the stream is closed.
- * @sources: nr of them, the merge's for now; the array is not needed after this call. All with the same destroy function.
+ * @sources: nr of them, the merge's for now; the array is not needed after this call. All with the same destroy
+ *   function.
  * @nr: how many; 0 is an empty stream. 1 gives a source a task of its own.
  *
  * Result: the stream. It ends when all have; the first error of a source ends it. Its errors: those of the sources, and

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A producer and its consumer, who take turns. At any time the value is wanted (the producer runs, or waits for
- * something of its own) or not (the producer waits for `wanted`). Whoever was waiting may have been cancelled meanwhile: so
- * the state is told by the flags, and the futures only wake.
+ * A producer and its consumer, who take turns. At any time a value is wanted (the producer runs, or waits for something
+ * of its own) or not (the producer waits for `wanted`). Whoever was waiting may have been cancelled meanwhile: so the
+ * flags tell the state, and the futures only wake.
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pipelines of streams, grown at random, under whatever is cancelled. Every item has an account: it is made once, comes to
- * the consumer or is destroyed, once, and in the order of its source; after the close none is on its way, and no task is
- * left.
+ * Pipelines of streams, grown at random, under whatever is cancelled. Every item has an account: it is made once, comes
+ * to the consumer or is destroyed, once, and in the order of its source; after the close none is on its way, and no
+ * task is left.
  */
 #include "pipeline.h"
 
