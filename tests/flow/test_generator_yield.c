@@ -2,8 +2,6 @@
 /* What a generator's consumer gets, in which order, and how values and their end come to him. */
 #include "test_stream.h"
 
-#include "fault_int.h"
-
 TASK_TEST(generator_yield, values_come_in_order_then_the_end_for_ever)
 {
 	struct test_producer producer = {.nr = 3};
@@ -196,55 +194,3 @@ TASK_TEST(generator_yield, spawn_into_a_closed_group_is_an_error)
 	assert_result(aion_generator_close(&generator), 0);
 	cr_assert_not(producer.has_begun);
 }
-
-Test(generator_yield, outside_of_a_task_is_refused)
-{
-	struct aion_generator generator;
-	void *value;
-
-	aion_generator_init(&generator, NULL, test_produce, NULL);
-	cr_assert_eq(aion_generator_next(&generator, &value), -EBUSY);
-	cr_assert_eq(aion_yield_value(&generator, NULL), -EBUSY);
-}
-
-#ifdef AION_FAULTS
-static int64_t wait_behind_a_shield(void *future)
-{
-	struct aion_scope shield;
-	int64_t result;
-
-	aion_scope_enter_shield(&shield, AION_NEVER);
-	result = aion_await(future);
-	aion_scope_leave(&shield);
-	return result;
-}
-
-/* The stacks that are mapped already are used up first, by tasks that keep theirs. */
-TASK_TEST(generator_yield, no_stack_for_the_producer_is_the_consumer_s_error_and_the_group_s)
-{
-	struct test_producer producer = {.nr = 1};
-	struct aion_generator generator;
-	struct aion_future enough;
-	struct aion_group crowd;
-	struct aion_group group;
-
-	struct aion_scope shield;
-
-	aion_future_init(&enough);
-	aion_group_enter(&crowd);
-	aion__fault_arm(AION__FAULT_STACK_MAP, 0, 1000, -ENOMEM);
-	while (aion_group_errors(&crowd, NULL) == 0)
-		aion_spawn_now(&crowd, wait_behind_a_shield, &enough);
-	aion_scope_enter_shield(&shield, AION_NEVER);
-	aion_group_enter(&group);
-	aion_generator_init(&generator, &group, test_produce, &producer);
-	assert_result(test_next(&generator.stream), -ENOMEM);
-	cr_assert_not(producer.has_begun);
-	aion_generator_close(&generator);
-	assert_result(aion_group_leave(&group, 0), -ENOMEM);
-	assert_result(aion_scope_leave(&shield), 0);
-	aion_future_complete(&enough, 0);
-	assert_result(aion_group_leave(&crowd, 0), -ENOMEM);
-	aion__fault_reset();
-}
-#endif

@@ -192,6 +192,31 @@ TASK_TEST(stream_merge, cancelled_group_ends_it_after_the_values_that_wait)
 	merger_leave(&merger);
 }
 
+TASK_TEST(stream_merge, cancelled_group_ends_a_source_whose_value_was_given)
+{
+	struct test_producer producer = {.nr = 3};
+	struct aion_stream_feeder feeder;
+	struct aion_generator generator;
+	struct aion_stream_merge merge;
+	struct aion_stream *source;
+	struct aion_scope shield;
+	struct aion_group group;
+
+	aion_group_enter(&group);
+	aion_scope_enter_shield(&shield, AION_NEVER);
+	source = aion_generator_init(&generator, &group, test_produce, &producer);
+	aion_stream_merge_init(&merge, &group, &feeder, &source, 1);
+	assert_result(test_next(&merge.stream), 100);
+	aion_group_cancel(&group);
+	aion_yield();
+	aion_yield();
+	cr_assert(feeder.has_ended);
+	assert_result(test_next(&merge.stream), -ECANCELED);
+	assert_result(aion_stream_close(&merge.stream), 0);
+	aion_scope_leave(&shield);
+	assert_result(aion_group_leave(&group, 0), 0);
+}
+
 TASK_TEST(stream_merge, closed_group_is_an_error)
 {
 	struct aion_stream_range range;

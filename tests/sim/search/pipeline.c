@@ -27,6 +27,20 @@ static int64_t perhaps_pause(struct draw *draw, unsigned percent)
 
 /* ---- sources */
 
+/* Some producers hand over from behind a shield: then the cancelled go on by demand, too, until they are closed. */
+static int64_t leaf_yield(struct leaf *leaf, struct aion_generator *generator, struct item *item)
+{
+	struct aion_scope shield;
+	int64_t result;
+
+	if (!leaf->is_stubborn)
+		return aion_yield_value(generator, item);
+	aion_scope_enter_shield(&shield, AION_NEVER);
+	result = aion_yield_value(generator, item);
+	aion_scope_leave(&shield);
+	return result;
+}
+
 static int64_t leaf_produce(struct aion_generator *generator, void *arg)
 {
 	struct leaf *leaf = arg;
@@ -38,7 +52,7 @@ static int64_t leaf_produce(struct aion_generator *generator, void *arg)
 		if (result < 0)
 			break;
 		leaf->items[i].state = ITEM_MADE;
-		result = aion_yield_value(generator, &leaf->items[i]);
+		result = leaf_yield(leaf, generator, &leaf->items[i]);
 		if (result == 0)
 			continue;
 		if (leaf->items[i].state != ITEM_MADE)
@@ -114,6 +128,7 @@ static struct aion_stream *leaf_grow(struct actor *self, struct pipeline *pipeli
 	leaf->kind = LEAF_GENERATOR;
 	if (draw_percent(&self->draw, 10))
 		leaf->error = -ENOTNAM;
+	leaf->is_stubborn = draw_percent(&self->draw, 15);
 	aion_generator_init(&leaf->generator, &pipeline->party.group, leaf_produce, leaf);
 	return aion_stream_set_destroy(&leaf->generator.stream, item_drop);
 }

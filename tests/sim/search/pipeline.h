@@ -38,6 +38,7 @@ struct leaf {
 	int64_t error; /* with which its producer ends, or 0 */
 	unsigned item_nr;
 	unsigned seen_nr; /* items up to the last that the consumer has seen */
+	bool is_stubborn; /* it yields behind a shield */
 	bool is_producing;
 	bool is_actor; /* its producer is a task of the workload's */
 	struct item items[ITEM_NR_MAX];
