@@ -216,6 +216,7 @@ TASK_TEST(generator_cancel, producer_that_goes_on_behind_a_shield_waits_for_dema
 	for (int i = 0; i < 5; i++)
 		aion_yield();
 	assert_result(given, 2);
+	cr_assert_not(generator.has_value, "it has the value still");
 	assert_result(test_next(&generator.stream), 102);
 	assert_result(test_next(&generator.stream), 103);
 	assert_result(aion_generator_close(&generator), 0);
