@@ -35,6 +35,7 @@ add_library(aion_flags INTERFACE)
 target_compile_definitions(aion_flags INTERFACE _GNU_SOURCE
 	$<$<BOOL:${AION_DEBUG_ASSERTS}>:AION_DEBUG_ASSERTS=1>
 	$<$<BOOL:${AION_DEBUG_ASSERTS}>:AION_FAULTS=1>
+	$<$<BOOL:${AION_PROBES}>:AION_PROBES=1>
 	$<$<BOOL:${AION_VALGRIND}>:AION_VALGRIND=1>)
 target_compile_options(aion_flags INTERFACE
 	$<$<COMPILE_LANGUAGE:C>:-fvisibility=hidden;-ftls-model=initial-exec;-fno-semantic-interposition>

@@ -251,6 +251,7 @@ void aion_op_cancel(struct aion_op *op)
 	AION_BUG_ON((struct aion__engine *)op->future.loop != engine, "operation cancelled on another thread than its loop's");
 	if (op->future.flags & AION__OP_CANCEL_SENT || !aion__ring_is_alive(&engine->ring))
 		return;
+	AION__PROBE3(cancel, op, op->opcode, op->future.fd);
 	op->future.flags |= AION__OP_CANCEL_SENT;
 	if (op->future.flags & AION__OP_JOB) {
 		struct aion__op_job *op_job = op->job;

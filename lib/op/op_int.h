@@ -15,6 +15,7 @@
 
 #include "annotate_int.h"
 #include "future_int.h"
+#include "probe_int.h"
 
 /* future.state of an operation */
 enum aion__op_state {
@@ -101,8 +102,10 @@ static inline void aion__op_disown(struct aion_op *op)
 }
 
 /* The last completion is there. The caller counts it out of in_flight_nr. */
-static inline void aion__op_end(struct aion__engine *engine, struct aion_op *op, int64_t result)
+static inline __attribute__((always_inline)) void aion__op_end(struct aion__engine *engine, struct aion_op *op,
+							       int64_t result)
 {
+	AION__PROBE2(complete, op, result);
 	op->future.state = AION__OP_DONE;
 	if (op->task)
 		((struct aion__runnable *)op->task)->op_nr--;
@@ -121,7 +124,8 @@ static inline void aion__op_end(struct aion__engine *engine, struct aion_op *op,
  * future to be told, and one task waits for it, alone. False if it is another kind: nothing has been done. A task that
  * waits for an operation without a record is not awake, for its wait is never broken off.
  */
-static inline bool aion__op_end_plain(const struct io_uring_cqe *cqe, struct aion__ready *ready)
+static inline __attribute__((always_inline)) bool aion__op_end_plain(const struct io_uring_cqe *cqe,
+								     struct aion__ready *ready)
 {
 	struct aion_op *op = (struct aion_op *)(uintptr_t)cqe->user_data;
 	/* Both at once: plain is no flag and no sign. */
@@ -135,11 +139,12 @@ static inline bool aion__op_end_plain(const struct io_uring_cqe *cqe, struct aio
 	waiters = op->future.waiters;
 	if (aion__unlikely(!(waiters & AION__WAITER_SINGLE)))
 		return false;
-	if (op->future.flags & AION__OP_LINKED)
+	if (aion__likely(op->future.flags & AION__OP_LINKED))
 		aion__op_unlink(op);
 	if (op->task)
 		((struct aion__runnable *)op->task)->op_nr--;
 	op->future.result = (int64_t)flags_result;
+	AION__PROBE2(complete, op, op->future.result);
 	op->future.waiters = AION__WAITERS_DONE;
 	op->future.state = AION__OP_DONE;
 	waiter = (struct aion__runnable *)(waiters - AION__WAITER_SINGLE);
@@ -183,7 +188,7 @@ static inline struct io_uring_sqe *aion__op_prepare(struct aion_op *op, unsigned
 void aion__op_lend(struct aion_op *op);
 void aion__op_give_back(const struct aion_op *op, int64_t result);
 
-static inline void aion__op_commit(struct aion_op *op, const struct io_uring_sqe *sqe)
+static inline __attribute__((always_inline)) void aion__op_commit(struct aion_op *op, const struct io_uring_sqe *sqe)
 {
 	op->addr = sqe->addr;
 	op->off = sqe->off;
@@ -192,6 +197,7 @@ static inline void aion__op_commit(struct aion_op *op, const struct io_uring_sqe
 	op->sqe_flags = sqe->flags;
 	op->buf_index = sqe->buf_index;
 	op->retry_nr = 0;
+	AION__PROBE3(submit, op, sqe->opcode, op->future.fd);
 #if defined(AION__ASAN) || defined(AION_VALGRIND)
 	aion__op_lend(op);
 #endif

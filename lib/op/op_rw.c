@@ -12,7 +12,8 @@
 
 #define CURRENT_POSITION INT64_C(-1)
 
-static void op_read(struct aion_op *op, int fd, void *buf, size_t size, int64_t off)
+static inline __attribute__((always_inline)) void op_read(struct aion_op *op, int fd, void *buf, size_t size,
+							  int64_t off)
 {
 	struct io_uring_sqe *sqe = aion__op_prepare(op, IORING_OP_READ, fd, AION__OP_RETRY | AION__OP_FILLS);
 
@@ -32,7 +33,8 @@ void aion_op_pread(struct aion_op *op, int fd, void *buf, size_t size, int64_t o
 	op_read(op, fd, buf, size, aion__op_off(off));
 }
 
-static void op_readv(struct aion_op *op, int fd, const struct iovec *iov, int iov_nr, int64_t off, int flags)
+static inline __attribute__((always_inline)) void op_readv(struct aion_op *op, int fd, const struct iovec *iov,
+							   int iov_nr, int64_t off, int flags)
 {
 	struct io_uring_sqe *sqe = aion__op_prepare(op, IORING_OP_READV, fd, AION__OP_RETRY);
 
@@ -57,7 +59,8 @@ void aion_op_preadv2(struct aion_op *op, int fd, const struct iovec *iov, int io
 	op_readv(op, fd, iov, iov_nr, off, flags);
 }
 
-static void op_write(struct aion_op *op, int fd, const void *buf, size_t size, int64_t off)
+static inline __attribute__((always_inline)) void op_write(struct aion_op *op, int fd, const void *buf, size_t size,
+							   int64_t off)
 {
 	struct io_uring_sqe *sqe = aion__op_prepare(op, IORING_OP_WRITE, fd, AION__OP_RETRY);
 
@@ -77,7 +80,8 @@ void aion_op_pwrite(struct aion_op *op, int fd, const void *buf, size_t size, in
 	op_write(op, fd, buf, size, aion__op_off(off));
 }
 
-static void op_writev(struct aion_op *op, int fd, const struct iovec *iov, int iov_nr, int64_t off, int flags)
+static inline __attribute__((always_inline)) void op_writev(struct aion_op *op, int fd, const struct iovec *iov,
+							    int iov_nr, int64_t off, int flags)
 {
 	struct io_uring_sqe *sqe = aion__op_prepare(op, IORING_OP_WRITEV, fd, AION__OP_RETRY);
 

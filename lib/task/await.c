@@ -210,6 +210,7 @@ int64_t aion_nop(void)
 	op.future.fd = -1;
 	op.future.waiters = (uintptr_t)&task->runnable | AION__WAITER_SINGLE;
 	op.task = NULL;
+	AION__PROBE3(submit, &op, IORING_OP_NOP, -1);
 	loop->engine.in_flight_nr++;
 	task->is_interruptible = false;
 	task->waits_for = &op.future;

@@ -139,13 +139,14 @@ static inline struct aion__stack *task_take_stack(struct aion_loop *loop, struct
 	return stack;
 }
 
-static inline int loop_switch_stack(struct aion_loop *loop, struct aion_task *self, struct aion_task *task,
-			     struct aion__stack *stack)
+static inline __attribute__((always_inline)) int loop_switch_stack(struct aion_loop *loop, struct aion_task *self,
+								   struct aion_task *task, struct aion__stack *stack)
 {
 	int result;
 
 	loop->engine.task = &task->runnable;
 	loop->starter = self;
+	AION__PROBE2(switch, self, task);
 	aion__fiber_leave(&self->fiber, &task->fiber);
 	result = aion__switch(&self->sp, stack->top, aion__task_entry);
 	aion__fiber_arrive(&self->fiber);
@@ -165,6 +166,7 @@ static __attribute__((noinline)) AION__SWITCH_ENTRY void task_leave_for_fresh(st
 		task = aion__loop_next(loop);
 	loop->engine.task = &task->runnable;
 	loop->starter = NULL;
+	AION__PROBE2(switch, 0, task);
 	if (!aion__is_mutant(AION__MUTANT_EARLY_STACK))
 		aion__stack_put_running(&loop->stacks, dead_class, dead);
 	aion__fiber_leave_for_ever(&task->fiber);
@@ -234,6 +236,7 @@ AION__SWITCH_ENTRY void *aion__task_entry(void)
 		task = aion__loop_next(loop);
 		loop->budget = AION__TASK_BUDGET;
 		if (!task->sp && task->stack_class == class) {
+			AION__PROBE2(switch, 0, task);
 			stack->owner = task;
 			aion__fiber_init(&task->fiber, stack->low, aion__stack_size(stack));
 			loop->engine.task = &task->runnable;
@@ -245,6 +248,7 @@ AION__SWITCH_ENTRY void *aion__task_entry(void)
 		if (aion__unlikely(!task->sp))
 			task_leave_for_fresh(loop, task, class, stack);
 		loop->engine.task = &task->runnable;
+		AION__PROBE2(switch, 0, task);
 		if (!aion__is_mutant(AION__MUTANT_EARLY_STACK))
 			aion__stack_put_running(&loop->stacks, class, stack);
 		aion__fiber_leave_for_ever(&task->fiber);

@@ -8,6 +8,7 @@
 #include <aion/loop.h>
 
 #include "overflow_int.h"
+#include "probe_int.h"
 #include "task_int.h"
 #include "wheel_int.h"
 
@@ -183,6 +184,7 @@ static inline __attribute__((always_inline)) int aion__loop_switch(struct aion_l
 		return 0;
 	if (aion__unlikely(!task->sp))
 		return aion__loop_switch_fresh(loop, self, task);
+	AION__PROBE2(switch, self, task);
 	aion__fiber_leave(&self->fiber, &task->fiber);
 	result = aion__switch_resume(&self->sp, task->sp);
 	aion__fiber_arrive(&self->fiber);

@@ -63,6 +63,7 @@ void aion__scope_cancel(struct aion_scope *scope, enum aion_reason reason)
 	if (scope->reason != AION_REASON_NONE)
 		return;
 	scope->reason = (uint8_t)reason;
+	AION__PROBE2(cancel_scope, scope, reason);
 	groups_visit(scope_mark(scope, NULL));
 }
 
@@ -71,6 +72,7 @@ void aion__task_cancel_alone(struct aion_task *task)
 	if (task->cancelled_alone)
 		return;
 	task->cancelled_alone = true;
+	AION__PROBE1(cancel_task, task);
 	groups_visit(task_mark(task, NULL));
 }
 

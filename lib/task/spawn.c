@@ -91,6 +91,7 @@ static inline __attribute__((always_inline)) struct aion_task *task_create(struc
 	sibling->next->prev = sibling;
 	group->children.next = sibling;
 	loop->spawn_nr++;
+	AION__PROBE3(spawn, task, group, fn);
 	return task;
 }
 
