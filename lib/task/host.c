@@ -131,6 +131,7 @@ static int loop_create(const struct aion_loop_options *options, struct aion_loop
 		aion__free(loop);
 		return result;
 	}
+	aion__loops_add(loop);
 	*ret_loop = loop;
 	return 0;
 }
@@ -337,6 +338,7 @@ void aion_loop_destroy(struct aion_loop *loop)
 		aion__overflow_leave(&loop->overflow);
 	if (loop->is_bound)
 		sigpipe_restore();
+	aion__loops_remove(loop);
 	aion__engine_fini(&loop->engine);
 	aion__engine = outer;
 	if (loop->host_fd >= 0)

@@ -66,6 +66,7 @@ struct aion_loop {
 	uint64_t end_nr; /* of those, have ended */
 	uint64_t turn_nr;
 	const struct aion_task *starter; /* who switched to the stack that was started last */
+	struct aion_loop *older;         /* in the list of all loops */
 };
 
 /* Tasks alive. */
@@ -78,6 +79,11 @@ static inline struct aion_loop *aion__loop(void)
 {
 	return (struct aion_loop *)aion__engine;
 }
+
+/* All loops of the process, newest first, for debuggers: tools/gdb finds the tasks by it. Changed under a lock. */
+extern struct aion_loop *aion__loops __attribute__((visibility("hidden")));
+void aion__loops_add(struct aion_loop *loop);
+void aion__loops_remove(struct aion_loop *loop);
 
 /* Posts, timers, the ring; without waiting. */
 void aion__loop_pass(struct aion_loop *loop);
