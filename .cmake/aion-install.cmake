@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Installs the libraries, the public headers, the CMake package and the pkg-config file.
+# Installs the libraries, the public headers, the CMake package, the pkg-config file and the script for gdb.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/aion)
@@ -8,6 +8,8 @@ set(pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install(TARGETS aion EXPORT aion-shared)
 install(TARGETS aion_static EXPORT aion-static)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/tools/gdb/ DESTINATION ${CMAKE_INSTALL_DATADIR}/aion/gdb
+	FILES_MATCHING PATTERN "*.py" PATTERN __pycache__ EXCLUDE)
 
 install(EXPORT aion-shared NAMESPACE aion:: FILE aion-shared.cmake DESTINATION ${package_dir})
 install(EXPORT aion-static NAMESPACE aion:: FILE aion-static.cmake DESTINATION ${package_dir})
