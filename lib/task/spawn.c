@@ -8,6 +8,10 @@
 
 #define TASK_STRIDE ((sizeof(struct aion_task) + AION__CACHE_LINE - 1) / AION__CACHE_LINE * AION__CACHE_LINE)
 
+/* What a task has between its links and its runnable: bytes, most of them 0 at first. */
+#define FLAGS_OFF offsetof(struct aion_task, cancelled)
+#define FLAGS_SIZE (offsetof(struct aion_task, runnable) - FLAGS_OFF)
+
 /* Task structs come in slabs, are recycled by the loop and freed with it. */
 struct aion__task_slab {
 	struct aion__task_slab *next;
@@ -75,14 +79,10 @@ static inline __attribute__((always_inline)) struct aion_task *task_create(struc
 	/* All that is not set here is empty, as task_end() has left it. */
 	task->runnable.is_awake = true;
 	task->sp = NULL;
+	/* One store for all flags, then those that may be set. */
+	memset((char *)task + FLAGS_OFF, 0, FLAGS_SIZE);
 	task->cancelled = group->scope.effective;
 	task->stack_class = loop->stack_class;
-	task->cancelled_alone = false;
-	task->is_interruptible = false;
-	task->is_interrupted = false;
-	task->in_scope = false;
-	task->has_handle = false;
-	task->has_extras = false;
 	task->group = group;
 	task->fn = fn;
 	task->arg = arg;
