@@ -23,12 +23,14 @@
 #include <aion/offload.h>
 #include <aion/op.h>
 #include <aion/poll.h>
+#include <aion/process.h>
 #include <aion/promise.h>
 #include <aion/queue.h>
 #include <aion/rate.h>
 #include <aion/retry.h>
 #include <aion/scope.h>
 #include <aion/semaphore.h>
+#include <aion/signal.h>
 #include <aion/sim.h>
 #include <aion/splice.h>
 #include <aion/stream.h>
