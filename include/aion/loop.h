@@ -23,6 +23,7 @@ struct aion_loop_options {
 	unsigned worker_max;         /* threads for aion_offload() and for what io_uring lacks [cores + 4, at most 32] */
 	unsigned kernel_worker_max;  /* io-wq threads for blocking file I/O [4 a core, at least 16] */
 	bool no_overflow_handler;    /* leave SIGSEGV alone: a stack overflow is then a bare one */
+	bool no_interrupt_handler;   /* leave SIGINT alone: aion_run() does not handle it */
 	const char *as_linux;        /* for tests: "6.1" hides what later kernels have [$AION_AS_LINUX] */
 	struct aion_sim *sim;        /* for tests: a simulated machine in place of the kernel [none]; see sim.h */
 };
@@ -47,9 +48,12 @@ struct aion_loop_stats {
  * @arg: handed to fn.
  * @options: NULL = the defaults.
  *
- * Result: fn's.
+ * Called on the process's main thread, where SIGINT has its default action and is not blocked, it handles SIGINT until fn
+ * has ended: the first cancels the main task, as aion_handle_cancel() does; the second kills. A shell expects of an
+ * interrupted program exit status 130 (128 + SIGINT): return result == -ECANCELED ? 130 : …
+ * Result: fn's: interrupted, -ECANCELED or what fn makes of it.
  * Errors: those of fn, of aion_loop_create(), and: -EBUSY (called inside a task).
- * Suspends: no (it is what blocks the thread). Thread: any. Source: io_uring_setup(2), Linux 6.1.
+ * Suspends: no (it is what blocks the thread). Thread: any. Source: io_uring_setup(2), Linux 6.1; sigaction(2).
  */
 AION_API int64_t aion_run(aion_fn *fn, void *arg, const struct aion_loop_options *options);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "alloc_int.h"
+#include "interrupt_int.h"
 #include "loop_int.h"
 #include "syscall_int.h"
 
@@ -98,6 +99,7 @@ static int loop_init(struct aion_loop *loop, const struct aion_loop_options *opt
 	aion__stack_pool_init(&loop->stacks);
 	loop->stack_class = (uint8_t)class;
 	loop->no_overflow_handler = options->no_overflow_handler;
+	loop->no_interrupt_handler = options->no_interrupt_handler;
 	loop->host_fd = -1;
 	loop->root.scope = (struct aion_scope){.is_group = true};
 	aion__group_init(&loop->root, loop);
@@ -261,16 +263,19 @@ int64_t aion_loop_run(struct aion_loop *loop, aion_fn *fn, void *arg)
 		return result;
 	host_run_posts(loop);
 	aion_spawn_into(&loop->root, &main_task, &options, fn, arg);
+	loop->main_task = &main_task;
 	while (!aion__future_is_done(&main_task.future)) {
 		aion__future_add_runnable(&main_task.future, &loop->host.runnable);
 		host_suspend(loop);
 	}
+	loop->main_task = NULL;
 	host_leave(outer);
 	return main_task.future.result;
 }
 
 int64_t aion_run(aion_fn *fn, void *arg, const struct aion_loop_options *options)
 {
+	struct aion__interrupt interrupt;
 	struct aion_loop *loop;
 	int64_t result;
 
@@ -279,7 +284,9 @@ int64_t aion_run(aion_fn *fn, void *arg, const struct aion_loop_options *options
 	result = aion_loop_create(options, &loop);
 	if (result < 0)
 		return result;
+	aion__interrupt_enter(&interrupt, loop);
 	result = aion_loop_run(loop, fn, arg);
+	aion__interrupt_leave(&interrupt);
 	aion_loop_destroy(loop);
 	return result;
 }

@@ -60,6 +60,8 @@ struct aion_loop {
 	struct aion__task_slab *task_slabs;
 	struct aion__overflow_watch overflow;
 	bool no_overflow_handler;
+	bool no_interrupt_handler;
+	struct aion_handle *main_task; /* of aion_loop_run(), NULL when it is not running */
 	int host_fd; /* eventfd for another event loop, or -1 */
 	size_t call_nr;  /* offloaded calls that workers have */
 	uint64_t spawn_nr;
