@@ -5,8 +5,9 @@
  * Child processes: spawned with posix_spawn(3), watched through a pidfd, talked to through pipes. Nothing of a child
  * outlives aion_process_close(): it is ended, reaped, its pipes are closed.
  *
+ *	const char *const argv[] = {"git", "rev-parse", "HEAD", NULL};
  *	struct aion_process_output out = {0};
- *	int64_t status = aion_process_run((const char *const[]){"git", "rev-parse", "HEAD", NULL}, NULL, NULL, 0, &out, NULL);
+ *	int64_t status = aion_process_run(argv, NULL, NULL, 0, &out, NULL);
  *
  *	if (status == 0)
  *		printf("%s", out.data);
@@ -50,8 +51,8 @@ struct aion_process_options {
 	struct aion_stdio in, out, err; /* [inherited] */
 	const int *pass_fds;            /* descriptors that the child gets, too, under the same numbers [none] */
 	size_t pass_fd_nr;
-	size_t pipe_size; /* bytes of a pipe [the kernel's 64 KiB]; grown as far as the kernel allows. Large ones are counted
-				against the user's limit for all pipes, so this is for the few that must be fast. */
+	size_t pipe_size;    /* bytes of a pipe [the kernel's 64 KiB]; grown as far as the kernel allows. Large ones
+				count against the user's limit for all pipes, and few programs are faster for them */
 	int64_t grace_ns;    /* from SIGTERM to SIGKILL where the child is ended [5 s]; negative: SIGKILL at once */
 	bool new_group;      /* a process group of its own; what ends the child ends the group */
 	bool new_session;    /* a session of its own, which is a group of its own, too */
@@ -59,7 +60,7 @@ struct aion_process_options {
 	bool no_path_search; /* argv[0] is a path, $PATH is not searched */
 };
 
-/* A child. The caller's memory; all zero = none. To be read only, but for the descriptors: who takes one puts -1 there. */
+/* A child. The caller's memory; all zero = none. To be read only, but the descriptors: who takes one puts -1 there. */
 struct aion_process {
 	pid_t pid;
 	int pidfd;
@@ -69,6 +70,7 @@ struct aion_process {
 	bool is_open;
 	bool has_group; /* is the leader of a process group */
 	bool has_ended; /* and is reaped */
+	bool is_stopping;
 	int64_t grace_ns;
 	int64_t result; /* once it has ended: see aion_process_wait() */
 };
@@ -82,9 +84,10 @@ struct aion_process {
  * The child has no descriptors but 0, 1, 2 and pass_fds, blocks no signal, handles none. The loop's thread stands
  * still until the child runs its program, some hundred microseconds; that thread is the child's parent.
  * Result: 0.
- * Errors: those of execve(2), pipe2(2), clone(2), pidfd_open(2), of chdir(2) for cwd: -ENOENT, -EACCES, -ENOEXEC, -EAGAIN,
- *   -EMFILE …, and: -EINVAL (argv is empty; a kind that the descriptor cannot have); -EBADF (a descriptor to be passed);
- *   -ECANCELED; -EBUSY (not inside a task); -ECHILD (forked child). There is no child then, and nothing is open.
+ * Errors: those of execve(2), pipe2(2), clone(2), pidfd_open(2), of chdir(2) for cwd: -ENOENT, -EACCES, -ENOEXEC,
+ *   -EAGAIN, -EMFILE …, and: -EINVAL (argv is empty; a kind that the descriptor cannot have); -EBADF (a descriptor to
+ *   be passed); -ECANCELED; -EBUSY (not inside a task); -ECHILD (forked child). There is no child then, and nothing is
+ *   open.
  * Suspends: no (but is a checkpoint). Thread: loop. Source: posix_spawn(3), pidfd_open(2), Linux 5.3.
  */
 AION_API AION_SUSPENDS int64_t aion_process_spawn(struct aion_process *process, const char *const *argv,
@@ -96,7 +99,7 @@ AION_API AION_SUSPENDS int64_t aion_process_spawn(struct aion_process *process, 
  *
  * A child that fills a pipe which nobody reads does not end: see aion_process_communicate().
  * Result: 0 to 255, the exit status; or AION_PROCESS_KILLED + the number of the signal that killed it.
- * Errors: -ECANCELED; -EBADF (closed, or closed while the task waited); -EBUSY (not inside a task); -ENOMEM; -ECHILD (forked
+ * Errors: -ECANCELED; -EBADF (none was spawned); -EBUSY (not inside a task); -ENOMEM; -ECHILD (forked
  *   child; or somebody else has reaped it, so that its status is lost).
  * Suspends: yes. Thread: loop. Source: poll(2) of a pidfd, IORING_OP_POLL_ADD; waitid(2).
  */
@@ -127,8 +130,8 @@ AION_API int aion_process_kill(struct aion_process *process);
 
 /**
  * aion_process_stop - end the child: SIGTERM, after the grace SIGKILL, then reap it. Always finishes.
- * @process: open. One that leads a group gets the signals together with the group; what is left of that when it has ended
- *   is killed, too.
+ * @process: open. One that leads a group gets the signals together with the group; what is left of that when it has
+ *   ended is killed, too.
  * @grace_ns: nanoseconds; 0 or less sends SIGKILL at once.
  *
  * Cancellation cuts neither the grace nor the reaping short. Pipes stay open.
@@ -166,14 +169,14 @@ AION_API void aion_process_output_free(struct aion_process_output *output);
 /**
  * aion_process_communicate - feed the child, collect what it says, and wait for its end, all at once.
  * @process: open; its pipes are closed afterwards.
- * @input: input_size bytes for its standard input, which is closed after them. A child that does not read them all is no
- *   error.
+ * @input: input_size bytes for its standard input, which is closed after them. A child that does not read them all is
+ *   no error.
  * @out, @err: what came is added; NULL: is read and dropped. What is no pipe is left alone.
  *
  * Reads until the pipes' ends, so it also waits for whoever else has inherited them.
  * Result: as aion_process_wait().
- * Errors: those of aion_process_wait(), read(2), write(2) but -EPIPE; -ENOMEM. After any, what was collected is in out and
- *   err, and the child goes on, for aion_process_close().
+ * Errors: those of aion_process_wait(), read(2), write(2) but -EPIPE; -ENOMEM. After any, what was collected is in out
+ *   and err, and the child goes on, for aion_process_close().
  * Suspends: yes. Thread: loop. Source: read(2), write(2), as aion_process_wait().
  */
 AION_API AION_SUSPENDS int64_t aion_process_communicate(struct aion_process *process, const void *input,
