@@ -24,6 +24,7 @@
 #include <aion/op.h>
 #include <aion/poll.h>
 #include <aion/process.h>
+#include <aion/process_pool.h>
 #include <aion/promise.h>
 #include <aion/queue.h>
 #include <aion/rate.h>
