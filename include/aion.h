@@ -8,6 +8,7 @@
 #include <aion/buffer.h>
 #include <aion/cache.h>
 #include <aion/channel.h>
+#include <aion/chunk.h>
 #include <aion/cleanups.h>
 #include <aion/condition.h>
 #include <aion/dir.h>
@@ -17,6 +18,7 @@
 #include <aion/generator.h>
 #include <aion/group.h>
 #include <aion/limiter.h>
+#include <aion/lines.h>
 #include <aion/loop.h>
 #include <aion/map.h>
 #include <aion/mutex.h>

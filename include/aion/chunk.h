@@ -33,12 +33,15 @@ extern "C" {
 #define AION_CHUNK_WINDOW_DEFAULT 8                 /* chunks in memory at once */
 #define AION_CHUNK_WINDOW_MAX 1024
 #define AION_CHUNK_RECORD_DEFAULT ((size_t)1 << 20) /* bytes of the longest record */
+#define AION_CHUNK_RECORD_MAX ((size_t)1 << 40)     /* bytes */
 
 /* What is read: a path, or a descriptor; all of it, or a range. */
 struct aion_source {
 	const char *path; /* opened for reading, and closed; NULL: fd */
-	int fd;           /* the caller's; read from its position on if it has none of its own or off is -1 */
-	int64_t off; /* bytes from the start of the file; -1: a descriptor's position, which moves behind what was read */
+	int fd;           /* the caller's */
+	/* Bytes from the start of the file. -1: a descriptor's position, which goes behind what was read. A pipe and its
+	 * like are read as they come: 0 or -1. */
+	int64_t off;
 	int64_t size; /* bytes at most; 0: to the end */
 };
 
@@ -47,23 +50,23 @@ struct aion_chunk {
 	char *data;   /* may be written to */
 	size_t size;  /* bytes, not 0 */
 	int64_t off;  /* of data in the source: bytes from its start, or from where reading a pipe began */
-	uint64_t idx; /* counted over all sources, from 0, in the order of the bytes */
+	uint64_t idx; /* from 0, over all sources, in the order of the calls */
 	size_t source_idx;
 	const struct aion_source *source;
-	unsigned worker_idx; /* which of the workers calls: for sums of one's own; 0 on the loop's thread */
-	bool is_last;        /* of its source: known only where the source has a size; a hint */
+	unsigned worker_idx; /* which worker calls, 0 to worker_nr - 1: for sums of one's own; 0 on the loop's thread */
+	bool is_last;        /* of its source: a guess, from the size that it is said to have; for pipes false */
 };
 
 /* A negative result stops everything and is the processor's. */
 typedef int64_t aion_chunk_fn(struct aion_chunk *chunk, void *arg);
 
 enum aion_chunk_on_error {
-	AION_CHUNK_STOP,       /* the read's error is the result */
-	AION_CHUNK_SKIP,       /* the callback does not see these bytes; the offsets go on behind them */
+	AION_CHUNK_STOP, /* the read's error is the result */
+	AION_CHUNK_SKIP, /* the callback does not see these bytes; a chunk ends there, the next begins behind them */
 	AION_CHUNK_SUBSTITUTE, /* it sees zeros in their place */
 };
 
-/* What has been done so far. */
+/* What has been done so far. Pipes have neither a size nor a place to resume at. */
 struct aion_chunk_progress {
 	uint64_t size;       /* bytes that the callback has seen */
 	uint64_t total_size; /* bytes that it will have seen at the end, as far as sizes are known */
@@ -72,7 +75,8 @@ struct aion_chunk_progress {
 	uint64_t bad_size; /* bytes skipped or substituted */
 	int64_t elapsed_ns;
 	int64_t remaining_ns; /* estimated; -1: unknown */
-	/* Everything before this place has been seen by the callback: where a later run may go on. */
+	/* Everything before this place has been seen by the callback: where a later run may go on, with the same records
+	 * option. With records it may lie within one that has been seen: the later run begins with the record after it. */
 	size_t resume_source_idx;
 	int64_t resume_off;
 };
@@ -82,28 +86,30 @@ struct aion_chunk_failure {
 	size_t source_idx;
 	int64_t off;      /* bytes from the start of the source */
 	int64_t error;    /* -errno */
-	const char *what; /* "open", "read", "callback", "write" */
+	const char *what; /* "open", "read" (also: cancelled, no memory), "callback" (also progress), "write" */
 };
 
 /* All zero = the defaults, which are given in brackets. */
 struct aion_chunk_options {
 	size_t chunk_size;  /* bytes [256 KiB]; rounded up to 4 KiB */
 	unsigned window_nr; /* chunks in memory, so reads in flight [8] */
-	/* Threads on which the callback runs, several at once and in no order; 0: the loop's thread, in order. -1: as many
-	 * as there are processors for this process, at most as the loop's workers. */
+	/* Worker threads on which the callback runs, several at once and in no order, pipes after all else; 0: the loop's
+	 * thread, in order. -1: as many as this process has processors. Further than the loop's workers it does not go. */
 	int worker_nr;
-	bool unordered; /* on the loop's thread: whichever chunk has been read first */
-	/* Records: every chunk ends with a delimiter or with its source, so none is cut. */
+	bool unordered; /* on the loop's thread, without records: whichever chunk has been read first */
+	/* Records: every chunk ends with a delimiter, with its source or before skipped bytes, so none is cut. */
 	bool records;
 	char delimiter;         /* [0; set '\n' for lines] */
-	size_t record_size_max; /* bytes [1 MiB]: a longer one is -EMSGSIZE; memory grows to it if it has to */
-	bool direct;            /* O_DIRECT: past the page cache. Alignment is taken care of */
-	bool dontcache;         /* leave nothing in the page cache, where the kernel can (RWF_DONTCACHE, Linux 6.14) */
-	enum aion_chunk_on_error on_error; /* a read that fails with -EIO [stop] */
-	unsigned retry_nr;                 /* before that, times to try such a read again [0] */
-	size_t resume_source_idx;          /* begin here, */
-	int64_t resume_off;                /* at this offset of that source [its beginning] */
-	/* Called on the loop's thread, at most every progress_ns and once at the end; a negative result stops everything. */
+	size_t record_size_max; /* bytes with the delimiter [1 MiB, at least chunk_size]: a longer one is -EMSGSIZE */
+	bool direct;    /* O_DIRECT: past the page cache. Alignment is taken care of; a descriptor is opened anew */
+	bool dontcache; /* leave nothing in the page cache, where the kernel can (RWF_DONTCACHE, Linux 6.14) */
+	enum aion_chunk_on_error
+		on_error;         /* a read of a file that fails with -EIO; 4 KiB are given up at once [stop] */
+	unsigned retry_nr;        /* before that, times to try such a read again [0] */
+	size_t resume_source_idx; /* begin here, */
+	int64_t resume_off;       /* at this offset of that source [its beginning] */
+	/* Called on the loop's thread, between chunks, at most every progress_ns, and once at the end. A negative result
+	 * stops everything. */
 	int64_t (*progress)(const struct aion_chunk_progress *progress, void *arg);
 	void *progress_arg;
 	int64_t progress_ns;                   /* [100 ms] */
@@ -121,19 +127,21 @@ struct aion_chunk_options {
  * @arg: handed to fn; on workers to all at once.
  * @options: NULL = the defaults.
  *
- * Memory: at most window_nr (with workers: that, or worker_nr if it is more) chunks of chunk_size, and with records one
- * record_size_max each in the worst case.
+ * Memory: window_nr chunks (with workers: one each; for a pipe one more) of chunk_size, with records 64 KiB more each, and
+ *   once (with workers: each) as much of record_size_max as there is a record that needs it.
  * Result: the bytes that fn has seen.
- * Errors: fn's; those of open(2) and pread(2); and: -EISDIR; -EINVAL (options out of range; a range or an offset of what has no
- *   positions; direct on a file system without O_DIRECT); -EMSGSIZE (a record is too long); -ENOMEM; -ECANCELED; -EBUSY (not inside a task);
- *   -ECHILD. Of callbacks on workers that fail at once the first in the order of the bytes wins.
+ * Errors: fn's; progress's; those of open(2) and pread(2), for a pipe of read(2), and: -EISDIR; -EINVAL (options or sources
+ *   out of range; an offset in what has no positions; direct on a file system without O_DIRECT); -EMSGSIZE (a record is
+ *   too long); -ENOMEM; -EAGAIN (no worker thread could be started); -ECANCELED; -EBUSY (not inside a task); -ECHILD. If
+ *   several callbacks on workers fail, the first in the order of the bytes wins.
  * Suspends: yes. Returns only when nothing is in flight and no worker is in fn any more. Thread: loop. Source: openat(2),
  *   preadv2(2), IORING_OP_READ, Linux 5.6.
  */
 AION_API AION_SUSPENDS int64_t aion_chunk_process(const struct aion_source *sources, size_t nr, aion_chunk_fn *fn,
 						  void *arg, const struct aion_chunk_options *options);
 
-/* aion_chunk_path, aion_chunk_fd - one source: all of a path; a descriptor from its position on. As above. */
+/** aion_chunk_path, aion_chunk_fd - one source: all of a path; a descriptor from its position on. Parameters, result and
+ * errors as above. Suspends: yes. Thread: loop. Source: as above. */
 AION_API AION_SUSPENDS int64_t aion_chunk_path(const char *path, aion_chunk_fn *fn, void *arg,
 					       const struct aion_chunk_options *options);
 AION_API AION_SUSPENDS int64_t aion_chunk_fd(int fd, aion_chunk_fn *fn, void *arg,

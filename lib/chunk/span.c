@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A span is read until it is full, or the file has ended. A direct read begins at a multiple of a block and has room for
+ * whole ones, so what is missing behind a short one is read again from its block's beginning; if that brings nothing new
+ * the file has ended there.
+ *
+ * Where a read fails with -EIO, again and again, it is narrowed to blocks: only those that cannot be read are bad.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "assert_int.h"
+#include "chunk_int.h"
+
+int64_t aion__chunk_read(struct aion__chunk_file *file, void *buf, size_t size, int64_t off)
+{
+	const struct iovec iov = {buf, size};
+	int64_t n;
+
+	if (file->rw_flags) {
+		n = aion_preadv2(file->fd, &iov, 1, off, file->rw_flags);
+		if (n != -EOPNOTSUPP)
+			return n;
+		file->rw_flags = 0; /* this file system has no such reads */
+	}
+	return aion_pread(file->fd, buf, size, off);
+}
+
+int64_t aion__chunk_read_blocking(struct aion__chunk_file *file, void *buf, size_t size, int64_t off)
+{
+	const struct iovec iov = {buf, size};
+	ssize_t n;
+
+	if (file->rw_flags) {
+		n = preadv2(file->fd, &iov, 1, off, file->rw_flags);
+		if (n >= 0 || errno != EOPNOTSUPP)
+			return n < 0 ? -errno : n;
+	}
+	n = pread(file->fd, buf, size, off);
+	return n < 0 ? -errno : n;
+}
+
+/* Reads at most size bytes of what is missing. */
+static AION_SUSPENDS int64_t span_read(struct aion__chunk_file *file, const struct aion__chunk_span *span,
+				       aion__chunk_read_fn *read, size_t size)
+{
+	size_t back = file->is_direct ? (size_t)(span->off + (int64_t)span->got) % AION__CHUNK_BLOCK : 0;
+	size_t whole = file->is_direct ? aion__chunk_round_up(back + size) : size;
+	int64_t n;
+
+	AION_ASSERT(back <= span->got && size <= span->want - span->got);
+	n = read(file, span->buf + span->got - back, whole, span->off + (int64_t)(span->got - back));
+	if (n < 0)
+		return n;
+	n -= (int64_t)back;
+	if (n < 0)
+		n = 0;
+	return n < (int64_t)size ? n : (int64_t)size;
+}
+
+/* How much of what is missing lies in its first block. */
+static size_t span_block(const struct aion__chunk_span *span)
+{
+	size_t size = AION__CHUNK_BLOCK - (size_t)(span->off + (int64_t)span->got) % AION__CHUNK_BLOCK;
+
+	return size < span->want - span->got ? size : span->want - span->got;
+}
+
+/* A block cannot be read. 1: go on behind it; 0: the span is cut here; or the error. */
+static AION_SUSPENDS int64_t span_is_bad(const struct aion__chunk_run *run, struct aion__chunk_file *file,
+					 struct aion__chunk_span *span, int64_t error)
+{
+	int64_t left, size = aion__chunk_size_now(file);
+	size_t bad = span_block(span);
+
+	left = size - span->off - (int64_t)span->got;
+	if (size >= 0 && left < (int64_t)bad) {
+		if (left <= 0) /* not bytes of the file: nothing to put in their place */
+			return error;
+		bad = (size_t)left;
+	}
+	if (run->options.on_error == AION_CHUNK_SKIP) {
+		span->gap = bad;
+		return 0;
+	}
+	memset(span->buf + span->got, 0, bad);
+	span->got += bad;
+	span->bad_size += bad;
+	return 1;
+}
+
+int64_t aion__chunk_fill(const struct aion__chunk_run *run, struct aion__chunk_file *file,
+			 struct aion__chunk_span *span, aion__chunk_read_fn *read, int64_t first)
+{
+	bool is_narrow = false;
+	unsigned failed_nr = 0;
+	int64_t n, result;
+
+	for (n = first; span->got < span->want || n < 0; n = AION__CHUNK_NO_READ) {
+		if (n == AION__CHUNK_NO_READ)
+			n = span_read(file, span, read, is_narrow ? span_block(span) : span->want - span->got);
+		if (n > 0) {
+			span->got += (size_t)n;
+			failed_nr = 0;
+			continue;
+		}
+		if (n == 0) {
+			span->is_end = true;
+			return 0;
+		}
+		if (n == -EINTR)
+			continue;
+		if (n != -EIO)
+			return n;
+		if (failed_nr++ < run->options.retry_nr)
+			continue;
+		if (run->options.on_error == AION_CHUNK_STOP)
+			return n;
+		failed_nr = 0;
+		if (!is_narrow && span->want - span->got > span_block(span)) {
+			is_narrow = true;
+			continue;
+		}
+		result = span_is_bad(run, file, span, n);
+		if (result <= 0)
+			return result;
+	}
+	return 0;
+}
