@@ -68,7 +68,7 @@ static size_t span_block(const struct aion__chunk_span *span)
 	return size < span->want - span->got ? size : span->want - span->got;
 }
 
-/* A block cannot be read. 1: go on behind it; 0: the span is cut here; or the error. */
+/* A block cannot be read. 1: go on behind it; 0: the span is cut or ends here; or the error. */
 static AION_SUSPENDS int64_t span_is_bad(const struct aion__chunk_run *run, struct aion__chunk_file *file,
 					 struct aion__chunk_span *span, int64_t error)
 {
@@ -77,8 +77,10 @@ static AION_SUSPENDS int64_t span_is_bad(const struct aion__chunk_run *run, stru
 
 	left = size - span->off - (int64_t)span->got;
 	if (size >= 0 && left < (int64_t)bad) {
-		if (left <= 0) /* not bytes of the file: nothing to put in their place */
-			return error;
+		if (left <= 0) { /* no bytes of the file; but one that is said to be empty may be more than that */
+			span->is_end = size > 0;
+			return size > 0 ? 0 : error;
+		}
 		bad = (size_t)left;
 	}
 	if (run->options.on_error == AION_CHUNK_SKIP) {

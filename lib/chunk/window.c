@@ -35,13 +35,22 @@ struct aion__chunk_window {
 	struct slot slots[];
 };
 
+static bool is_in_order(const struct aion__chunk_run *run)
+{
+	return !run->options.unordered || run->options.records;
+}
+
 static AION_SUSPENDS int64_t window_put(struct aion__chunk_sink *sink, char *data, size_t size, int64_t off,
 					bool may_stay)
 {
 	struct aion_chunk chunk = aion__chunk_make(sink->run, sink->file, data, size, off);
+	int64_t result;
 
 	(void)may_stay;
-	return aion__chunk_seen(sink->run, &chunk, sink->run->fn(&chunk, sink->run->arg));
+	result = aion__chunk_seen(sink->run, &chunk, sink->run->fn(&chunk, sink->run->arg));
+	if (result >= 0 && is_in_order(sink->run))
+		sink->run->progress.resume_off = off + (int64_t)size;
+	return result;
 }
 
 int64_t aion__chunk_window_create(struct aion__chunk_run *run, struct aion__chunk_window **ret_window)
@@ -159,7 +168,7 @@ static AION_SUSPENDS int64_t window_choose(struct aion__chunk_window *window)
 	unsigned i;
 	int64_t result;
 
-	if (!window->sink.run->options.unordered || window->sink.run->options.records)
+	if (is_in_order(window->sink.run))
 		return 0;
 	for (i = 0; i < window->flight_nr; i++)
 		window->futures[i] = &window->flight[i]->op.future;

@@ -46,9 +46,12 @@ static inline void seen_fini(struct seen *seen)
 static inline int64_t seen_note(struct aion_chunk *chunk, void *arg)
 {
 	struct seen *seen = arg;
-	int64_t result = 0;
 
 	pthread_mutex_lock(&seen->lock);
+	if (++seen->chunk_nr == seen->fail_nth) {
+		pthread_mutex_unlock(&seen->lock);
+		return seen->fail_with;
+	}
 	cr_assert(chunk->size > 0 && chunk->off >= 0 && (size_t)chunk->off + chunk->size <= seen->room,
 		  "a chunk of %zu at %lld", chunk->size, (long long)chunk->off);
 	memcpy(seen->bytes + chunk->off, chunk->data, chunk->size);
@@ -65,12 +68,10 @@ static inline int64_t seen_note(struct aion_chunk *chunk, void *arg)
 	    (size_t)seen->next_off != seen->whole)
 		seen->cut_nr++;
 	memset(chunk->data, 0xee, chunk->size); /* it may */
-	if (++seen->chunk_nr == seen->fail_nth)
-		result = seen->fail_with;
 	pthread_mutex_unlock(&seen->lock);
 	if (seen->must_yield)
 		aion_yield();
-	return result;
+	return 0;
 }
 
 /* [off, off + size) of the content has been seen, each byte once, and nothing else. */
