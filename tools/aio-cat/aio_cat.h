@@ -9,6 +9,7 @@
  *	reader.c   opens and reads the sources ahead, many at once, a task each
  *	stream.c   copies what was not read ahead: large files, and what is no regular file
  *	writer.c   gathers output into large writes
+ *	show.c     makes numbers, ends, tabs and unprintable bytes visible, on their way to the writer
  *	pool.c     the buffers that travel from reader to writer
  *	message.c  diagnostics in the words of cat
  *	stats.c    what --stats prints
@@ -19,9 +20,12 @@
 
 #include <aion.h>
 
+#include "show.h"
+
 #define READER_WINDOW 128 /* sources that are read ahead, at most */
 #define WRITER_BUF_NR 128 /* buffers that one write takes, at most */
 #define WRITER_BATCH_SIZE (128 * 1024)
+#define WRITER_SHOWN_SIZE (256 * 1024)
 #define POOL_BUF_SIZE (64 * 1024)
 #define POOL_BUF_NR (READER_WINDOW + WRITER_BUF_NR)
 
@@ -39,7 +43,10 @@ struct writer {
 	bool pipe_grown;
 	int error; /* -errno of the write that failed: the end */
 	uint64_t done_size;
-	size_t size; /* what is held */
+	struct show show;
+	char *shown;       /* WRITER_SHOWN_SIZE bytes; NULL unless something is to be shown */
+	size_t shown_size; /* what is held of it, after the buffers */
+	size_t size;       /* what is held in buffers */
 	int buf_nr;
 	struct iovec bufs[WRITER_BUF_NR];
 };
@@ -79,6 +86,7 @@ struct cat {
 	bool has_failed; /* a source could not be read; the others are printed all the same */
 	bool read_stdin;
 	bool show_stats;
+	struct show_options show;
 	int64_t begin_ns;
 	uint64_t file_nr;
 	struct aion_loop_stats loop_stats;
@@ -120,8 +128,10 @@ AION_SUSPENDS int writer_flush(struct writer *writer);
 AION_SUSPENDS int writer_copy(struct writer *writer, const char *buf, size_t size);
 /* Take note of size bytes that went out past the writer, or of its failure. */
 int writer_account(struct writer *writer, int64_t result);
-/* 0, or -errno (standard output is not open). */
-int writer_init(struct writer *writer, struct pool *pool);
+/* 0, or -errno (standard output is not open; no memory). */
+int writer_init(struct writer *writer, struct pool *pool, const struct show_options *show);
+/* After the last source: write what is held, and what was held back until it is known what follows. */
+AION_SUSPENDS int writer_end(struct writer *writer);
 bool writer_is_pipe(const struct writer *writer);
 /* Make the pipe larger, if it is one, for much output. */
 void writer_grow_pipe(struct writer *writer);

@@ -139,7 +139,7 @@ static AION_SUSPENDS int cat_sources(struct cat *cat)
 			reader_restart(reader);
 		reader_done(reader);
 	}
-	return writer_flush(writer);
+	return writer_end(writer);
 }
 
 int64_t cat_run(void *arg)

@@ -19,21 +19,38 @@ enum option_code {
 };
 
 static const struct option long_options[] = {
+	{"show-all", no_argument, NULL, 'A'},
+	{"number-nonblank", no_argument, NULL, 'b'},
+	{"show-ends", no_argument, NULL, 'E'},
+	{"number", no_argument, NULL, 'n'},
+	{"squeeze-blank", no_argument, NULL, 's'},
+	{"show-tabs", no_argument, NULL, 'T'},
+	{"show-nonprinting", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{"stats", no_argument, NULL, OPTION_STATS},
 	{NULL, 0, NULL, 0},
 };
 
-static const char help_text[] = "Usage: aio-cat [OPTION]... [FILE]...\n"
-				"Concatenate FILE(s) to standard output, reading many of them at once.\n"
-				"\n"
-				"With no FILE, or when FILE is -, read standard input.\n"
-				"\n"
-				"  -u          (ignored)\n"
-				"  --stats     print bytes, time and operations to standard error at the end\n"
-				"  --help      display this help and exit\n"
-				"  --version   output version information and exit\n";
+static const char help_text[] =
+	"Usage: aio-cat [OPTION]... [FILE]...\n"
+	"Concatenate FILE(s) to standard output, reading many of them at once.\n"
+	"\n"
+	"With no FILE, or when FILE is -, read standard input.\n"
+	"\n"
+	"  -A, --show-all          equivalent to -vET\n"
+	"  -b, --number-nonblank   number nonempty output lines, overrides -n\n"
+	"  -e                      equivalent to -vE\n"
+	"  -E, --show-ends         display $ at end of each line\n"
+	"  -n, --number            number all output lines\n"
+	"  -s, --squeeze-blank     suppress repeated empty output lines\n"
+	"  -t                      equivalent to -vT\n"
+	"  -T, --show-tabs         display TAB characters as ^I\n"
+	"  -u                      (ignored)\n"
+	"  -v, --show-nonprinting  use ^ and M- notation, except for LFD and TAB\n"
+	"      --stats             print bytes, time and operations to standard error at the end\n"
+	"      --help              display this help and exit\n"
+	"      --version           output version information and exit\n";
 
 /* The last word on standard output: what only shows when it is closed. */
 static int close_output(int status)
@@ -53,6 +70,21 @@ static _Noreturn void print_and_exit(const char *text)
 	exit(close_output(EXIT_SUCCESS));
 }
 
+/* What -A, -b, -e … mean. false: code is none of these. */
+static bool show_option_read(struct show_options *show, int code)
+{
+	static const char takers[][8] = {"AEe", "ATt", "Aetv", "bn", "b", "s"};
+	bool *const flags[] = {&show->ends,   &show->tabs, &show->nonprinting, &show->number, &show->number_nonblank,
+			       &show->squeeze};
+	bool is_taken = false;
+
+	for (size_t i = 0; i < sizeof(takers) / sizeof(takers[0]); i++) {
+		if (strchr(takers[i], code))
+			*flags[i] = is_taken = true;
+	}
+	return is_taken;
+}
+
 static void options_read(struct cat *cat, int argc, char **argv)
 {
 	static char own_name[] = "aio-cat", dash[] = "-";
@@ -60,7 +92,9 @@ static void options_read(struct cat *cat, int argc, char **argv)
 	int code;
 
 	argv[0] = own_name; /* getopt's messages begin with it */
-	while ((code = getopt_long(argc, argv, "u", long_options, NULL)) != -1) {
+	while ((code = getopt_long(argc, argv, "AbeEnstTuv", long_options, NULL)) != -1) {
+		if (code < OPTION_HELP && show_option_read(&cat->show, code))
+			continue;
 		switch (code) {
 		case 'u':
 			break;
@@ -135,7 +169,7 @@ int main(int argc, char **argv)
 	setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* a message is one write */
 	sigprocmask(SIG_SETMASK, NULL, &signals);
 	options_read(&cat, argc, argv);
-	result = writer_init(&cat.writer, &cat.pool);
+	result = writer_init(&cat.writer, &cat.pool, &cat.show);
 	if (result < 0) {
 		message_error("standard output", result);
 		return EXIT_FAILURE;

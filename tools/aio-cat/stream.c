@@ -111,7 +111,7 @@ AION_SUSPENDS int64_t stream_file(struct writer *writer, int fd, int64_t *off)
 	AION_CLEANUP(chunks_fini) struct chunks chunks = {0};
 	int64_t result = -EOPNOTSUPP;
 
-	if (writer_is_pipe(writer) && *off < file_size(fd))
+	if (writer_is_pipe(writer) && !writer->shown && *off < file_size(fd))
 		result = copy_splice(writer, fd, off);
 	if (result >= 0 || writer->error < 0)
 		return result;

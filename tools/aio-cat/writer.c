@@ -5,16 +5,23 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "aio_cat.h"
 
 #define PIPE_SIZE (1024 * 1024) /* what an unprivileged process may ask for, by default */
 
-int writer_init(struct writer *writer, struct pool *pool)
+int writer_init(struct writer *writer, struct pool *pool, const struct show_options *show)
 {
 	if (fstat(STDOUT_FILENO, &writer->info) < 0)
 		return -errno;
+	show_init(&writer->show, show);
+	if (show_is_active(&writer->show)) {
+		writer->shown = aligned_alloc(4096, WRITER_SHOWN_SIZE);
+		if (!writer->shown)
+			return -ENOMEM;
+	}
 	writer->pool = pool;
 	writer->is_prompt = writer_is_pipe(writer) || S_ISSOCK(writer->info.st_mode) || isatty(STDOUT_FILENO);
 	return 0;
@@ -52,12 +59,12 @@ static AION_SUSPENDS int writer_send(struct writer *writer, const struct iovec *
 	return writer_account(writer, result);
 }
 
-AION_SUSPENDS int writer_flush(struct writer *writer)
+static AION_SUSPENDS void writer_flush_bufs(struct writer *writer)
 {
 	int i;
 
 	if (writer->buf_nr == 0)
-		return writer->error;
+		return;
 	if (writer->size >= POOL_BUF_SIZE)
 		writer_grow_pipe(writer);
 	if (writer->error == 0)
@@ -66,7 +73,43 @@ AION_SUSPENDS int writer_flush(struct writer *writer)
 		pool_put(writer->pool, writer->bufs[i].iov_base);
 	writer->buf_nr = 0;
 	writer->size = 0;
+}
+
+static AION_SUSPENDS void writer_flush_shown(struct writer *writer)
+{
+	const struct iovec only = {.iov_base = writer->shown, .iov_len = writer->shown_size};
+
+	if (writer->shown_size == 0)
+		return;
+	if (writer->shown_size >= POOL_BUF_SIZE)
+		writer_grow_pipe(writer);
+	writer->shown_size = 0;
+	if (writer->error == 0)
+		writer_send(writer, &only, 1);
+}
+
+AION_SUSPENDS int writer_flush(struct writer *writer)
+{
+	writer_flush_bufs(writer);
+	writer_flush_shown(writer);
 	return writer->error;
+}
+
+/* What becomes of the bytes is held, or written where there is no room for it. */
+static AION_SUSPENDS void writer_show(struct writer *writer, const char *buf, size_t size)
+{
+	writer_flush_bufs(writer);
+	while (size > 0 && writer->error == 0) {
+		writer->shown_size += show_run(&writer->show, &buf, &size, writer->shown + writer->shown_size,
+					       WRITER_SHOWN_SIZE - writer->shown_size);
+		if (size > 0)
+			writer_flush_shown(writer);
+	}
+}
+
+static bool writer_shows(const struct writer *writer, const char *buf, size_t size)
+{
+	return writer->shown && show_clean_size(&writer->show, buf, size) < size;
 }
 
 AION_SUSPENDS int writer_put(struct writer *writer, char *buf, size_t size)
@@ -75,6 +118,12 @@ AION_SUSPENDS int writer_put(struct writer *writer, char *buf, size_t size)
 		pool_put(writer->pool, buf);
 		return writer->error;
 	}
+	if (writer_shows(writer, buf, size)) {
+		writer_show(writer, buf, size);
+		pool_put(writer->pool, buf);
+		return writer->shown_size >= WRITER_BATCH_SIZE ? writer_flush(writer) : writer->error;
+	}
+	writer_flush_shown(writer);
 	writer->bufs[writer->buf_nr++] = (struct iovec){buf, size};
 	writer->size += size;
 	if (writer->buf_nr == WRITER_BUF_NR || writer->size >= WRITER_BATCH_SIZE)
@@ -86,5 +135,18 @@ AION_SUSPENDS int writer_copy(struct writer *writer, const char *buf, size_t siz
 {
 	const struct iovec only = {.iov_base = (char *)buf, .iov_len = size};
 
+	if (writer_shows(writer, buf, size)) {
+		writer_show(writer, buf, size);
+		return writer_flush(writer);
+	}
 	return writer_flush(writer) < 0 ? writer->error : writer_send(writer, &only, 1);
+}
+
+AION_SUSPENDS int writer_end(struct writer *writer)
+{
+	if (writer->shown) {
+		writer_flush(writer);
+		writer->shown_size = show_end(&writer->show, writer->shown);
+	}
+	return writer_flush(writer);
 }
