@@ -277,6 +277,65 @@ holds 'stats count the bytes and the files' '"$cat" --stats a big b 2>stats | ck
 	grep -q "5242884 bytes, 3 files" stats && grep -q "operations per entry" stats'
 holds 'stats of small files' '"$cat" --stats "$top"/small/* 2>stats | cmp - "$top/expected.small" &&
 	grep -q " '"$many"' files" stats'
+holds 'stats in JSON' '"$cat" --stats=json a big 2>stats | cksum && grep -q "^{\"bytes\": 5242882, \"files\": 2, .*\"failed\": false}$" stats'
+
+# --- what cat has not
+# says NAME TEXT SNIPPET: SNIPPET fails with status 1, and TEXT is in its message
+says()
+{
+	holds "$1" "$3 2>message >result; test \$? = 1 && grep -qF -- \"$2\" message && ! test -s result"
+}
+holds 'names from a file' 'printf "a\0big\0two words\0" >names; "$cat" --files0-from=names >got; cat a big "two words" | cmp - got'
+holds 'names from standard input' 'printf "a\0b" | "$cat" --files0-from=- >got; cat a b | cmp - got'
+holds 'no names' '"$cat" --files0-from=/dev/null >got; test ! -s got'
+holds 'a missing name among names' 'printf "a\0missing\0b\0" >names; "$cat" --files0-from=names >got 2>err; test $? = 1; cat a b | cmp - got'
+says 'an empty name among names' 'zero-length' 'printf "a\0\0b" | "$cat" --files0-from=-'
+says 'standard input among names from it' "no file name of '-'" 'printf "a\0-\0" | "$cat" --files0-from=-'
+says 'names and operands' 'extra operand' '"$cat" --files0-from=a b'
+says 'a list of names that is missing' 'missing: No such file' '"$cat" --files0-from=missing'
+for range in 0:0 0:1 1:2 5:100000 4096:4096 65530:20 100000:5242880 5242879:10 6000000:1; do
+	off=${range%:*} size=${range#*:}
+	holds "the range $range" "\"\$cat\" --range=$range big size65537 one >got; for f in big size65537 one; do
+		tail -c +$((off + 1)) \$f | head -c $size; done | cmp - got"
+	holds "the range $range of pipes" "cat big | \"\$cat\" --range=$range - >got; tail -c +$((off + 1)) big | head -c $size | cmp - got"
+	holds "the range $range into a pipe" "\"\$cat\" --range=$range big | cat >got; tail -c +$((off + 1)) big | head -c $size | cmp - got"
+done
+holds 'a range without end' '"$cat" --range=5000000 big >got; tail -c +5000001 big | cmp - got'
+holds 'a range in KiB' '"$cat" --range=4K:1M big >got; tail -c +4097 big | head -c 1048576 | cmp - got'
+holds 'a range from the position of standard input' '{ dd bs=10 count=1 of=skipped 2>dd; "$cat" --range=5:20; } <big >got; tail -c +16 big | head -c 20 | cmp - got'
+for wrong in x -1 1:x 1:2:3 :5 99999999999999999999 9000000T; do
+	says "the range $wrong" "invalid range" "\"\$cat\" --range=$wrong a"
+done
+for jobs in 1 2 128; do
+	holds "$jobs at once" "\"\$cat\" -j $jobs \"\$top\"/small/* | cmp - \"\$top/expected.small\""
+done
+says 'no file at once' 'number of jobs' '"$cat" -j 0 a'
+says 'too many at once' 'number of jobs' '"$cat" --jobs=129 a'
+for option in --direct --nocache --engine=sync --engine=uring --retry --retry=5 '--direct --nocache' '--engine=sync --direct'; do
+	holds "$option" "\"\$cat\" $option empty one big size* sparse unended | cksum >got; cat empty one big size* sparse unended | cksum | cmp - got"
+	holds "$option, numbered" "\"\$cat\" -n $option a big unended | cksum >got; cat -n a big unended | cksum | cmp - got"
+	holds "$option, standard input" "cat big | \"\$cat\" $option a - | cksum >got; cat a big | cksum | cmp - got"
+done
+says 'an engine that is none' 'invalid engine' '"$cat" --engine=steam a'
+says 'retries that are no number' 'number of retries' '"$cat" --retry=x a'
+says 'statistics that are none' 'form of statistics' '"$cat" --stats=xml a'
+
+# --- -o
+holds 'a new file' '"$cat" -o new a big b && cat a big b | cmp - new && : >other && test "$(stat -c %a new)" = "$(stat -c %a other)"'
+holds 'a file is replaced' 'echo old >f; chmod 640 f; ln f other; "$cat" -o f a && cmp a f && test "$(stat -c %a f)" = 640 && test "$(cat other)" = old'
+holds 'a file made of itself' '"$cat" -o a a b a && printf "a\nb\na\n" | cmp - a'
+holds 'through a link' 'ln -s a l; "$cat" -o l b && test -h l && cmp a b'
+holds 'on the disk' '"$cat" --fsync -o f a big && cat a big | cmp - f'
+holds 'to a device' '"$cat" -o /dev/null a'
+holds 'to a FIFO' 'cat fifo >got & "$cat" -o fifo a && wait && cmp a got'
+holds 'nothing is written where something is missing' 'echo old >f; ls -A >../before; "$cat" -o f a missing b 2>../said; test $? = 1 &&
+	test "$(cat f)" = old && grep -q "f: not written" ../said && ls -A >../after && diff ../before ../after'
+holds 'nothing is left where the disk is full' 'echo old >f; (ulimit -f 1; trap "" XFSZ; "$cat" -o f big 2>err); test $? = 1 &&
+	test "$(cat f)" = old && test -z "$(ls -A | grep "^[.]f")"'
+says 'in a directory that is missing' 'nowhere/f: No such file' '"$cat" -o nowhere/f a'
+says 'onto a directory' 'dir: Is a directory' '"$cat" -o dir a'
+says '--fsync without -o' '--fsync needs -o' '"$cat" --fsync a'
+holds 'a kill leaves the file as it was' 'echo old >f; { cat big; sleep 5; } | "$cat" -o f - & sleep 0.5; kill -9 $!; sleep 0.1; test "$(cat f)" = old'
 
 [ "$failed" -ne 0 ] || echo "aio-cat: $case_nr cases as cat"
 [ "$failed" -eq 0 ] || echo "aio-cat: $failed differences in $case_nr cases"

@@ -4,7 +4,10 @@
 /*
  * aio-cat: cat on aion.
  *
- *	main.c     options, help, exit status
+ *	main.c     begins and ends the program: descriptors, signals, exit status
+ *	options.c  the command line
+ *	names.c    --files0-from
+ *	output.c   -o: a file that is replaced as a whole
  *	cat.c      the main task: every source in its turn
  *	reader.c   opens and reads the sources ahead, many at once, a task each
  *	stream.c   copies what was not read ahead: large files, and what is no regular file
@@ -13,6 +16,7 @@
  *	pool.c     the buffers that travel from reader to writer
  *	message.c  diagnostics in the words of cat
  *	stats.c    what --stats prints
+ *	progress.c what --progress shows
  */
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -41,8 +45,10 @@ struct writer {
 	struct stat info; /* of standard output */
 	bool is_prompt;   /* somebody may be waiting for it: nothing is held back while the program waits */
 	bool pipe_grown;
-	int error; /* -errno of the write that failed: the end */
+	int error;    /* -errno of the write that failed: the end */
+	bool is_sync; /* plain system calls */
 	uint64_t done_size;
+	uint64_t taken_size; /* what has come in: not the same where something is shown */
 	struct show show;
 	char *shown;       /* WRITER_SHOWN_SIZE bytes; NULL unless something is to be shown */
 	size_t shown_size; /* what is held of it, after the buffers */
@@ -69,24 +75,57 @@ struct reader {
 	struct aion_group *group;
 	struct pool *pool;
 	const struct stat *output; /* a regular file, else NULL */
-	char *const *names;
-	size_t name_nr;
-	size_t head_idx;   /* the source whose turn it is */
-	size_t next_idx;   /* the first one that was not begun */
-	size_t loading_nr; /* begun, not loaded */
-	size_t unknown_nr; /* begun, and it may be anything */
-	size_t ready_size; /* loaded, before its turn */
-	bool is_held;      /* a stream is among those begun: no further ones are begun before it has ended */
+	const struct options *options;
+	int64_t range_off;  /* of each file from here, */
+	int64_t range_size; /* so many bytes */
+	size_t head_idx;    /* the source whose turn it is */
+	size_t next_idx;    /* the first one that was not begun */
+	size_t loading_nr;  /* begun, not loaded */
+	size_t unknown_nr;  /* begun, and it may be anything */
+	size_t ready_size;  /* loaded, before its turn */
+	bool is_held;       /* a stream is among those begun: no further ones are begun before it has ended */
 	struct source window[READER_WINDOW];
 };
 
-struct cat {
+enum stats_form {
+	STATS_NONE,
+	STATS_TEXT,
+	STATS_JSON,
+};
+
+/* What the command line asks for. */
+struct options {
 	char *const *names;
 	size_t name_nr;
+	struct show_options show;
+	const char *files0_name; /* NULL: the names are operands */
+	const char *output_name; /* NULL: standard output */
+	bool output_sync;
+	bool has_range;
+	int64_t range_off; /* bytes; the range ends below INT64_MAX */
+	int64_t range_size;
+	unsigned job_nr;
+	unsigned retry_nr;
+	bool direct;
+	bool nocache;
+	bool is_sync; /* plain system calls */
+	bool progress;
+	enum stats_form stats;
+};
+
+/* -o: where standard output leads while the program runs. */
+struct output {
+	char *path;      /* NULL: no -o */
+	char *temporary; /* the new file's name beside it; NULL: it has none */
+	bool is_new;     /* a new file is being written, which replaces path's */
+	bool sync;
+};
+
+struct cat {
+	struct options options;
+	struct output output;
 	bool has_failed; /* a source could not be read; the others are printed all the same */
 	bool read_stdin;
-	bool show_stats;
-	struct show_options show;
 	int64_t begin_ns;
 	uint64_t file_nr;
 	struct aion_loop_stats loop_stats;
@@ -94,6 +133,16 @@ struct cat {
 	struct reader reader;
 	struct writer writer;
 };
+
+/* Does not return if the command line says that there is nothing to do, or what cannot be done. */
+void options_read(struct options *options, int argc, char **argv);
+/* Put the names of --files0-from into names. false: there has been a message. */
+bool names_read(struct options *options);
+
+/* Make standard output lead to what -o names, if there is -o. 0, or -errno. */
+int output_open(struct output *output, const struct options *options);
+/* All has been written, and the file takes its place; or it is given up. 0, or -errno: then it has been given up. */
+int output_close(struct output *output, bool is_complete);
 
 /* The main task. arg is a struct cat. 0, or -errno: that of writer.error, or another that ends the program. */
 int64_t cat_run(void *arg);
@@ -105,7 +154,7 @@ void pool_put(struct pool *pool, char *buf);
 
 /* output: of standard output if it is a regular file. */
 void reader_init(struct reader *reader, struct pool *pool, struct aion_group *group, const struct stat *output,
-		 char *const *names, size_t name_nr);
+		 const struct options *options);
 /* Begin what may be read ahead. The source whose turn it is, NULL after the last one: await source->loaded. */
 struct source *reader_next(struct reader *reader);
 /* The source whose turn it was has been dealt with: give back what it holds. */
@@ -113,12 +162,22 @@ void reader_done(struct reader *reader);
 /* Forget what was read ahead; it will be read again. */
 AION_SUSPENDS void reader_restart(struct reader *reader);
 
+/* What is copied, and how far. */
+struct stream {
+	struct writer *writer;
+	const struct options *options;
+	int fd;
+	bool is_seekable;
+	int64_t off; /* of the next byte; at first that of the first one wanted */
+	int64_t end; /* of what is wanted */
+};
+
 /*
- * Copy fd to its end: a file from off, which advances, or anything as it comes. 0, or -errno of the read; or of the
- * write: then writer->error is set.
+ * Copy from off to the end: a file, or anything as it comes. 0, or -errno of the read; or of the write: then
+ * writer->error is set.
  */
-AION_SUSPENDS int64_t stream_file(struct writer *writer, int fd, int64_t *off);
-AION_SUSPENDS int64_t stream_pipe(struct writer *writer, int fd);
+AION_SUSPENDS int64_t stream_file(struct stream *stream);
+AION_SUSPENDS int64_t stream_pipe(struct stream *stream);
 
 /* Take over a buffer of the pool; write when enough is held. 0, or -errno of the write. */
 AION_SUSPENDS int writer_put(struct writer *writer, char *buf, size_t size);
@@ -129,7 +188,7 @@ AION_SUSPENDS int writer_copy(struct writer *writer, const char *buf, size_t siz
 /* Take note of size bytes that went out past the writer, or of its failure. */
 int writer_account(struct writer *writer, int64_t result);
 /* 0, or -errno (standard output is not open; no memory). */
-int writer_init(struct writer *writer, struct pool *pool, const struct show_options *show);
+int writer_init(struct writer *writer, struct pool *pool, const struct options *options);
 /* After the last source: write what is held, and what was held back until it is known what follows. */
 AION_SUSPENDS int writer_end(struct writer *writer);
 bool writer_is_pipe(const struct writer *writer);
@@ -140,6 +199,11 @@ void writer_grow_pipe(struct writer *writer);
 void message(const char *text);
 void message_error(const char *what, int error);
 void message_name(const char *name, const char *text);
+/* The last word on standard output: what only shows when it is closed. The exit status. */
+int message_close_output(int status);
+
+/* A task that shows how far the program is, until it is cancelled. arg is a struct cat. */
+int64_t progress_run(void *arg);
 
 void stats_print(const struct cat *cat);
 

@@ -24,16 +24,33 @@ static bool is_own_input(const struct writer *writer, int fd, const struct stat 
 	       info->st_ino == writer->info.st_ino && lseek(fd, 0, SEEK_CUR) < info->st_size;
 }
 
+static struct stream stream_of(struct cat *cat, const struct source *source, int fd)
+{
+	const struct options *options = &cat->options;
+	int64_t off = options->has_range ? options->range_off : 0;
+
+	return (struct stream){
+		.writer = &cat->writer,
+		.options = options,
+		.fd = fd,
+		.off = off + (int64_t)source->size,
+		.end = options->has_range ? off + options->range_size : INT64_MAX,
+	};
+}
+
 /* Standard input may stand anywhere in its file, and is left where the copy ended: others may go on from there. */
 static AION_SUSPENDS int64_t copy_regular(struct cat *cat, const struct source *source, int fd)
 {
-	int64_t off = (int64_t)source->size, result;
+	struct stream stream = stream_of(cat, source, fd);
+	int64_t begin = fd == STDIN_FILENO ? lseek(fd, 0, SEEK_CUR) : 0, result;
 
-	if (fd != STDIN_FILENO)
-		return stream_file(&cat->writer, fd, &off);
-	off = lseek(fd, 0, SEEK_CUR);
-	result = stream_file(&cat->writer, fd, &off);
-	lseek(fd, off, SEEK_SET);
+	if (cat->options.direct)
+		fcntl(fd, F_SETFL, O_DIRECT); /* a refusal costs the page cache only */
+	stream.off += begin;
+	stream.end = stream.end > INT64_MAX - begin ? INT64_MAX : stream.end + begin;
+	result = stream_file(&stream);
+	if (fd == STDIN_FILENO)
+		lseek(fd, stream.off, SEEK_SET);
 	return result;
 }
 
@@ -43,6 +60,7 @@ static AION_SUSPENDS int64_t copy_regular(struct cat *cat, const struct source *
  */
 static AION_SUSPENDS int64_t copy_stream(struct cat *cat, const struct source *source, int fd, const struct stat *info)
 {
+	struct stream stream = stream_of(cat, source, fd);
 	int64_t result;
 
 	if (source->fd >= 0) {
@@ -53,7 +71,7 @@ static AION_SUSPENDS int64_t copy_stream(struct cat *cat, const struct source *s
 		}
 		fcntl(fd, F_SETFL, 0);
 	}
-	return stream_pipe(&cat->writer, fd);
+	return stream_pipe(&stream);
 }
 
 static AION_SUSPENDS int cat_copy(struct cat *cat, const struct source *source, int fd)
@@ -146,6 +164,7 @@ int64_t cat_run(void *arg)
 {
 	struct cat *cat = arg;
 	struct writer *writer = &cat->writer;
+	struct aion_handle progress;
 	struct aion_group group;
 	int64_t result;
 
@@ -153,9 +172,14 @@ int64_t cat_run(void *arg)
 	if (result < 0)
 		return result;
 	aion_group_enter(&group);
-	reader_init(&cat->reader, &cat->pool, &group, S_ISREG(writer->info.st_mode) ? &writer->info : NULL, cat->names,
-		    cat->name_nr);
-	result = aion_group_leave(&group, cat_sources(cat));
+	if (cat->options.progress)
+		aion_spawn_into(&group, &progress, NULL, progress_run, cat);
+	reader_init(&cat->reader, &cat->pool, &group, S_ISREG(writer->info.st_mode) ? &writer->info : NULL,
+		    &cat->options);
+	result = cat_sources(cat);
+	if (cat->options.progress)
+		aion_handle_cancel(&progress);
+	result = aion_group_leave(&group, result);
 	pool_fini(&cat->pool);
 	aion_loop_stats(aion_loop_current(), &cat->loop_stats);
 	return result;

@@ -4,6 +4,7 @@
  * that a shell would take.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,4 +123,15 @@ void message_name(const char *name, const char *text)
 	fputs("aio-cat: ", stderr);
 	put_name(name);
 	fprintf(stderr, ": %s\n", text);
+}
+
+int message_close_output(int status)
+{
+	bool has_failed = ferror(stdout) != 0;
+
+	errno = 0;
+	if ((fclose(stdout) == 0 && !has_failed) || errno == EBADF)
+		return status;
+	message_error("write error", -errno);
+	return EXIT_FAILURE;
 }

@@ -20,14 +20,15 @@
 static const struct open_how open_how = {.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC};
 
 void reader_init(struct reader *reader, struct pool *pool, struct aion_group *group, const struct stat *output,
-		 char *const *names, size_t name_nr)
+		 const struct options *options)
 {
 	memset(reader, 0, sizeof(*reader));
 	reader->group = group;
 	reader->pool = pool;
 	reader->output = output;
-	reader->names = names;
-	reader->name_nr = name_nr;
+	reader->options = options;
+	reader->range_off = options->has_range ? options->range_off : 0;
+	reader->range_size = options->has_range ? options->range_size : INT64_MAX;
 }
 
 static void source_hold(struct source *source)
@@ -58,16 +59,31 @@ static bool source_take(struct source *source, int64_t n)
 	}
 	if (n == 0) {
 		source->has_ended = true;
+		if (source->reader->options->nocache)
+			posix_fadvise(source->fd, 0, 0, POSIX_FADV_DONTNEED);
 		close(source->fd);
 		source->fd = -1;
 	}
 	return false;
 }
 
+/* What the next read asks for: nothing where the range ends. */
+static size_t source_room(const struct source *source)
+{
+	int64_t wanted = source->reader->range_size - (int64_t)source->size;
+	size_t room = POOL_BUF_SIZE - source->size;
+
+	return wanted < (int64_t)room ? (size_t)wanted : room;
+}
+
+static int64_t source_off(const struct source *source)
+{
+	return source->reader->range_off + (int64_t)source->size;
+}
+
 static int64_t source_try_pread(const struct source *source)
 {
-	return aion_try_pread(source->fd, source->buf + source->size, POOL_BUF_SIZE - source->size,
-			      (int64_t)source->size);
+	return aion_try_pread(source->fd, source->buf + source->size, source_room(source), source_off(source));
 }
 
 /*
@@ -123,7 +139,7 @@ static AION_SUSPENDS int64_t source_pread(struct source *source)
 
 	if (n >= 0)
 		return n;
-	aion_op_pread(&op, source->fd, source->buf + source->size, POOL_BUF_SIZE - source->size, (int64_t)source->size);
+	aion_op_pread(&op, source->fd, source->buf + source->size, source_room(source), source_off(source));
 	return aion_await(&op.future);
 }
 
@@ -160,11 +176,13 @@ static void reader_begin(struct reader *reader, size_t idx)
 
 	memset(source, 0, sizeof(*source));
 	source->reader = reader;
-	source->name = reader->names[idx];
+	source->name = reader->options->names[idx];
 	source->fd = -1;
 	aion_future_init(&source->loaded);
 	if (strcmp(source->name, "-") == 0) {
 		source_hold(source);
+	} else if (reader->options->direct || reader->options->is_sync) {
+		source->size = 0; /* all of it in its turn */
 	} else if (!source_try(source)) {
 		reader->loading_nr++;
 		if (aion_spawn_now(reader->group, source_load, source) == 0)
@@ -181,7 +199,8 @@ static void reader_begin(struct reader *reader, size_t idx)
  */
 static bool reader_may_begin(const struct reader *reader)
 {
-	if (reader->next_idx == reader->name_nr || reader->next_idx - reader->head_idx == READER_WINDOW)
+	if (reader->next_idx == reader->options->name_nr ||
+	    reader->next_idx - reader->head_idx == reader->options->job_nr)
 		return false;
 	if (reader->next_idx == reader->head_idx)
 		return true;

@@ -12,11 +12,12 @@
 
 #define PIPE_SIZE (1024 * 1024) /* what an unprivileged process may ask for, by default */
 
-int writer_init(struct writer *writer, struct pool *pool, const struct show_options *show)
+int writer_init(struct writer *writer, struct pool *pool, const struct options *options)
 {
 	if (fstat(STDOUT_FILENO, &writer->info) < 0)
 		return -errno;
-	show_init(&writer->show, show);
+	show_init(&writer->show, &options->show);
+	writer->is_sync = options->is_sync;
 	if (show_is_active(&writer->show)) {
 		writer->shown = aligned_alloc(4096, WRITER_SHOWN_SIZE);
 		if (!writer->shown)
@@ -43,19 +44,38 @@ void writer_grow_pipe(struct writer *writer)
 
 int writer_account(struct writer *writer, int64_t result)
 {
-	if (result < 0)
+	if (result < 0) {
 		writer->error = (int)result;
-	else
+	} else {
 		writer->done_size += (uint64_t)result;
+		writer->taken_size += (uint64_t)result;
+	}
 	return writer->error;
+}
+
+/* One buffer, by write(2). */
+static int64_t write_blocking(const char *buf, size_t size, size_t *ret_done)
+{
+	ssize_t n;
+
+	for (*ret_done = 0; *ret_done<size; *ret_done += n> 0 ? (size_t)n : 0) {
+		n = write(STDOUT_FILENO, buf + *ret_done, size - *ret_done);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+	}
+	return 0;
 }
 
 static AION_SUSPENDS int writer_send(struct writer *writer, const struct iovec *bufs, int buf_nr)
 {
+	int64_t result;
 	size_t done;
-	int64_t result = aion_writev_all(STDOUT_FILENO, bufs, buf_nr, &done);
 
-	writer_account(writer, (int64_t)done);
+	if (writer->is_sync && buf_nr == 1)
+		result = write_blocking(bufs->iov_base, bufs->iov_len, &done);
+	else
+		result = aion_writev_all(STDOUT_FILENO, bufs, buf_nr, &done);
+	writer->done_size += done;
 	return writer_account(writer, result);
 }
 
@@ -114,6 +134,7 @@ static bool writer_shows(const struct writer *writer, const char *buf, size_t si
 
 AION_SUSPENDS int writer_put(struct writer *writer, char *buf, size_t size)
 {
+	writer->taken_size += size;
 	if (size == 0) {
 		pool_put(writer->pool, buf);
 		return writer->error;
@@ -135,6 +156,7 @@ AION_SUSPENDS int writer_copy(struct writer *writer, const char *buf, size_t siz
 {
 	const struct iovec only = {.iov_base = (char *)buf, .iov_len = size};
 
+	writer->taken_size += size;
 	if (writer_shows(writer, buf, size)) {
 		writer_show(writer, buf, size);
 		return writer_flush(writer);
