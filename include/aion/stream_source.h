@@ -33,7 +33,7 @@ struct aion_stream_queue {
 };
 
 /* A line, without its newline and with a 0 behind it. */
-struct aion_line {
+struct aion_stream_line {
 	char *text; /* may have bytes of value 0 in it */
 	size_t size;
 	bool has_newline; /* false: the descriptor's content ended without one */
@@ -41,7 +41,7 @@ struct aion_line {
 
 struct aion_stream_lines {
 	struct aion_stream stream;
-	struct aion_line line; /* the value given last */
+	struct aion_stream_line line; /* the value given last */
 	int fd;
 	char *buf;
 	size_t buf_size;
@@ -93,7 +93,7 @@ AION_API struct aion_stream *aion_stream_queue_init(struct aion_stream_queue *so
  * @buf: borrowed until the stream's end.
  * @buf_size: bytes; a line may have one less.
  *
- * Result: the stream. Its values are struct aion_line *, each valid until the next one is asked for. Its errors: those
+ * Result: the stream. Its values are struct aion_stream_line *, each valid until the next one is asked for. Its errors: those
  * of aion_read() but -EINTR, and -EMSGSIZE (a line does not fit), -EINVAL (buf_size below 2).
  * Suspends: no. Thread: loop. Source: none.
  */

@@ -6,7 +6,7 @@ static int64_t assert_line(struct aion_stream_lines *lines, const char *text, si
 {
 	void *value = NULL;
 	int64_t result = aion_stream_next(&lines->stream, &value);
-	const struct aion_line *line = value;
+	const struct aion_stream_line *line = value;
 
 	if (result != 1)
 		return result;

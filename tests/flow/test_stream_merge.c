@@ -255,7 +255,7 @@ TASK_TEST(stream_merge, values_that_are_lent_stay_until_the_next_call)
 	}
 	aion_stream_merge_init(&merge, &group, feeders, sources, 2);
 	for (int i = 0; i < 6; i++) {
-		const struct aion_line *line;
+		const struct aion_stream_line *line;
 		int which;
 
 		assert_result(aion_stream_next(&merge.stream, &value), 1);
