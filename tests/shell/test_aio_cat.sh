@@ -335,6 +335,13 @@ holds 'nothing is left where the disk is full' 'echo old >f; (ulimit -f 1; trap 
 says 'in a directory that is missing' 'nowhere/f: No such file' '"$cat" -o nowhere/f a'
 says 'onto a directory' 'dir: Is a directory' '"$cat" -o dir a'
 says '--fsync without -o' '--fsync needs -o' '"$cat" --fsync a'
+for signal in INT=130 TERM=143; do
+	wanted=${signal#*=} signal=${signal%=*}
+	holds "SIG$signal leaves the file as it was, and says how far it came" "echo old >f; ls -A >../before; mkfifo f2; exec 9<>f2
+		setsid env --default-signal=INT,TERM \"\$cat\" -o f big f2 2>../said & sleep 0.5; kill -$signal \$!; wait \$!; s=\$?; rm f2
+		test \$s = $wanted && grep -q 'after 5242880 bytes' ../said && test \"\$(cat f)\" = old &&
+		ls -A >../after && diff ../before ../after"
+done
 holds 'a kill leaves the file as it was' 'echo old >f; { cat big; sleep 5; } | "$cat" -o f - & sleep 0.5; kill -9 $!; sleep 0.1; test "$(cat f)" = old'
 
 [ "$failed" -ne 0 ] || echo "aio-cat: $case_nr cases as cat"

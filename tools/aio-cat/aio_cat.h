@@ -126,12 +126,17 @@ struct cat {
 	struct output output;
 	bool has_failed; /* a source could not be read; the others are printed all the same */
 	bool read_stdin;
+	/* With -o, SIGINT and SIGTERM end the program in an orderly way. */
+	struct aion_signal_watch stop_watch;
+	int stop_signal;       /* the one that has come, or 0 */
+	const char *stop_name; /* the source whose turn it was */
 	int64_t begin_ns;
 	uint64_t file_nr;
 	struct aion_loop_stats loop_stats;
 	struct pool pool;
 	struct reader reader;
 	struct writer writer;
+	struct aion_group group; /* of all tasks but the main one */
 };
 
 /* Does not return if the command line says that there is nothing to do, or what cannot be done. */

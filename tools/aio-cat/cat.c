@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 static AION_SUSPENDS int cat_complain(struct cat *cat, const struct source *source, const char *text)
 {
 	cat->has_failed = true;
+	if (cat->stop_signal)
+		return -ECANCELED;
 	if (writer_flush(&cat->writer) == 0)
 		message_name(source->name, text);
 	return cat->writer.error;
@@ -110,7 +113,7 @@ static AION_SUSPENDS int64_t cat_open(struct cat *cat, const struct source *sour
 	return fd;
 }
 
-/* Deal with the source whose turn it is. 0, or -errno of the write. */
+/* Deal with the source whose turn it is. 0, or -errno of the write, or -ECANCELED after a signal. */
 static AION_SUSPENDS int cat_source(struct cat *cat, struct source *source)
 {
 	char *buf = source->buf;
@@ -145,14 +148,16 @@ static AION_SUSPENDS int cat_sources(struct cat *cat)
 	struct source *source;
 	int64_t result;
 
-	while ((source = reader_next(reader)) != NULL) {
+	while (!cat->stop_signal && (source = reader_next(reader)) != NULL) {
+		cat->stop_name = source->name;
 		if (writer->is_prompt && !aion_future_is_done(&source->loaded) && writer_flush(writer) < 0)
 			return writer->error;
 		result = aion_await(&source->loaded);
 		if (result < 0)
 			return (int)result;
-		if (cat_source(cat, source) < 0)
-			return writer->error;
+		result = cat_source(cat, source);
+		if (result < 0)
+			return (int)result;
 		if (source->is_stream)
 			reader_restart(reader);
 		reader_done(reader);
@@ -160,26 +165,55 @@ static AION_SUSPENDS int cat_sources(struct cat *cat)
 	return writer_end(writer);
 }
 
-int64_t cat_run(void *arg)
+/* The task that waits for a signal: everything else is cancelled then. */
+static int64_t stop_wait(void *arg)
 {
 	struct cat *cat = arg;
-	struct writer *writer = &cat->writer;
-	struct aion_handle progress;
-	struct aion_group group;
+	int64_t number = aion_signal_next(&cat->stop_watch, NULL);
+
+	if (number > 0) {
+		cat->stop_signal = (int)number;
+		aion_group_cancel(&cat->group);
+	}
+	return 0;
+}
+
+static AION_SUSPENDS int cat_in_group(struct cat *cat)
+{
+	const struct stat *output = &cat->writer.info;
+	struct aion_handle progress, stop;
+	bool can_stop = cat->output.is_new;
+	int result;
+
+	if (cat->options.progress)
+		aion_spawn_into(&cat->group, &progress, NULL, progress_run, cat);
+	if (can_stop)
+		aion_spawn_into(&cat->group, &stop, NULL, stop_wait, cat);
+	reader_init(&cat->reader, &cat->pool, &cat->group, S_ISREG(output->st_mode) ? output : NULL, &cat->options);
+	result = cat_sources(cat);
+	if (cat->options.progress)
+		aion_handle_cancel(&progress);
+	if (can_stop)
+		aion_handle_cancel(&stop);
+	return (int)aion_group_leave(&cat->group, result);
+}
+
+int64_t cat_run(void *arg)
+{
+	static const int stop_signals[] = {SIGINT, SIGTERM, 0};
+	struct cat *cat = arg;
 	int64_t result;
 
 	result = pool_init(&cat->pool);
 	if (result < 0)
 		return result;
-	aion_group_enter(&group);
-	if (cat->options.progress)
-		aion_spawn_into(&group, &progress, NULL, progress_run, cat);
-	reader_init(&cat->reader, &cat->pool, &group, S_ISREG(writer->info.st_mode) ? &writer->info : NULL,
-		    &cat->options);
-	result = cat_sources(cat);
-	if (cat->options.progress)
-		aion_handle_cancel(&progress);
-	result = aion_group_leave(&group, result);
+	if (cat->output.is_new)
+		result = aion_signal_open(&cat->stop_watch, stop_signals);
+	if (result == 0) {
+		aion_group_enter(&cat->group);
+		result = cat_in_group(cat);
+	}
+	aion_signal_close(&cat->stop_watch);
 	pool_fini(&cat->pool);
 	aion_loop_stats(aion_loop_current(), &cat->loop_stats);
 	return result;

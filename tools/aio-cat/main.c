@@ -2,6 +2,7 @@
 /* aio-cat: how the program begins and ends. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,10 +30,16 @@ static void die_of_sigpipe(const sigset_t *signals)
 
 static int run(struct cat *cat, const sigset_t *signals, bool has_stdin)
 {
-	const struct aion_loop_options options = {.entry_nr = 256, .completion_nr = 512};
+	const struct aion_loop_options options = {
+		.entry_nr = 256,
+		.completion_nr = 512,
+		.no_interrupt_handler = true, /* SIGINT kills, as it does cat; see cat_run() for -o */
+	};
 	int64_t result = aion_run(cat_run, cat, &options);
 
 	stats_print(cat);
+	if (cat->stop_signal)
+		return EXIT_FAILURE;
 	if (cat->writer.error == -EPIPE)
 		die_of_sigpipe(signals); /* comes back where the signal is ignored or blocked */
 	if (cat->writer.error < 0) {
@@ -53,6 +60,16 @@ static int run(struct cat *cat, const sigset_t *signals, bool has_stdin)
 	return cat->has_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* How far it came; then the program ends by the signal. */
+static void stopped(const struct cat *cat)
+{
+	fprintf(stderr, "aio-cat: stopped by a signal (%s) after %" PRIu64 " bytes\n", strsignal(cat->stop_signal),
+		cat->writer.taken_size);
+	message_name(cat->stop_name, "not read to its end");
+	message_name(cat->options.output_name, "not written");
+	raise(cat->stop_signal);
+}
+
 /* With -o: what has been written becomes the file only if nothing was missing. */
 static int finish(struct cat *cat, int status)
 {
@@ -63,7 +80,9 @@ static int finish(struct cat *cat, int status)
 		message_name(cat->options.output_name, strerror(-result));
 		return EXIT_FAILURE;
 	}
-	if (has_output && status != EXIT_SUCCESS)
+	if (cat->stop_signal)
+		stopped(cat);
+	else if (has_output && status != EXIT_SUCCESS)
 		message_name(cat->options.output_name, "not written, as something was missing");
 	return status;
 }
