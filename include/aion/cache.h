@@ -29,7 +29,8 @@ struct aion_cache_options {
 	size_t capacity;         /* values that are kept [1024]; those in use may be more */
 	int64_t ttl_ns;          /* how long a value is good after it was loaded [for ever] */
 	int64_t negative_ttl_ns; /* how long an error is remembered in its stead [not at all] */
-	/* Gets the value for a key: >= 0 with *ret_value set, or -errno. It may suspend. */
+	/* Gets the value for a key, a copy that is aligned for any type: >= 0 with *ret_value set, or -errno. It may
+	 * suspend. */
 	int64_t (*load)(const void *key, size_t key_size, void *arg, void **ret_value);
 	void (*destroy)(void *value, void *arg); /* the last user has gone [nothing to do]. It must not suspend. */
 	void *arg;                               /* handed to both */

@@ -2,8 +2,8 @@
 #ifndef AION_MAP_H
 #define AION_MAP_H
 /*
- * A function run over an array, some items at a time: asyncio's gather() with a semaphore, in one call. Nothing outlives
- * it.
+ * A function run over an array, some items at a time: asyncio's gather() with a semaphore, in one call. Nothing
+ * outlives it.
  */
 #include <aion/base.h>
 

@@ -2,9 +2,9 @@
 #ifndef AION_WORKER_POOL_H
 #define AION_WORKER_POOL_H
 /*
- * The worker pool: a number of tasks that take jobs from a queue, the most urgent first. Entered and left on the owner's
- * stack like a group: leaving drains it, or, if the body has failed, stops it. Jobs may be tried again after a delay,
- * which keeps no worker busy. For work on threads see offload.h.
+ * The worker pool: a number of tasks that take jobs from a queue, the most urgent first. Entered and left on the
+ * owner's stack like a group: leaving drains it, or, if the body has failed, stops it. Jobs may be tried again after a
+ * delay, which keeps no worker busy. For work on threads see offload.h.
  */
 #include <aion/group.h>
 #include <aion/retry.h>
@@ -33,7 +33,8 @@ struct aion_job_options {
 /* All zero = the defaults, which are given in brackets. */
 struct aion_worker_pool_options {
 	unsigned worker_nr; /* tasks, so jobs that are under way at once [4] */
-	size_t capacity;    /* jobs that may wait for a worker; who submits more waits [no limit] */
+	size_t capacity;    /* jobs that may wait for a worker, those to be tried again aside; who submits more waits
+			       [no limit] */
 	size_t stack_size;  /* bytes, of each worker [the loop's default] */
 };
 
@@ -61,8 +62,8 @@ struct aion_worker_pool {
  * @options: NULL = the defaults.
  *
  * Workers that cannot be started are an error of leave.
- * Errors, in which there is nothing to leave: -ENOMEM; -EINVAL (more than AION_WORKER_MAX workers, or a stack_size above
- *   64 MiB).
+ * Errors, in which there is nothing to leave: -ENOMEM; -EINVAL (more than AION_WORKER_MAX workers, or a stack_size
+ *   above 64 MiB).
  * Suspends: no. Thread: loop, inside a task (else aborts). Source: none.
  */
 AION_API int aion_worker_pool_enter(struct aion_worker_pool *pool, const struct aion_worker_pool_options *options);
@@ -84,7 +85,8 @@ AION_API AION_SUSPENDS int64_t aion_worker_pool_leave(struct aion_worker_pool *p
 
 /**
  * aion_worker_pool_submit - hand a job to the pool; while capacity jobs wait for a worker, wait.
- * @pool: entered. It cannot be left while somebody waits in here: leave lets him in, or refuses him, first.
+ * @pool: entered. It cannot be left while somebody waits in here: leave lets him in, or refuses him, first. A job that
+ *   submits to its own pool may wait for itself if the queue is bounded: aion_worker_pool_try_submit().
  * @priority: the smallest first, equal ones in the order in which they came.
  * @fn: the job; runs in a worker, inside a scope of its own.
  * @arg: handed to fn; borrowed until the job has ended.

@@ -19,7 +19,7 @@ struct aion__cache_entry {
 	bool is_loading;
 	bool has_value;
 	bool in_table;
-	char key[];
+	char key[] __attribute__((aligned(16)));
 };
 
 struct aion_cache {

@@ -29,7 +29,7 @@ static uint64_t hash_mix(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* It differs from cache to cache, so who chooses keys cannot choose where they come to lie. Nothing depends on where. */
+/* It differs from cache to cache, so who chooses keys cannot choose where they lie. Nothing depends on where. */
 uint64_t aion__cache_hash(const struct aion_cache *cache, const void *key, size_t key_size)
 {
 	uint64_t hash = hash_mix((uintptr_t)cache, key_size);

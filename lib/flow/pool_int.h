@@ -2,8 +2,8 @@
 #ifndef AION_FLOW_POOL_INT_H
 #define AION_FLOW_POOL_INT_H
 /*
- * The inside of a worker pool: the jobs, in one of three places. Queued, they lie in the queue, or are with a worker that
- * has not run since; delayed, in a heap by the time of their next attempt; running, in a list.
+ * The inside of a worker pool: the jobs, in one of three places. Queued, they lie in the queue, or are with a worker
+ * that has not run since; delayed, in a heap by the time of their next attempt; running, in a list.
  */
 #include <aion/event.h>
 #include <aion/queue.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Caches in which everything happens at times that a seed decides: tasks that get, hold and are cancelled, loads that
- * wait, fail or resist, keys removed. A value is of its key, is not destroyed while it is held, is destroyed once, and is
- * never older than the latest removal before the get that found it. Where nobody is cancelled and nothing removed, a
- * key has one load at a time.
+ * wait, fail or resist, keys removed. A value is of its key, is not destroyed while it is held, is destroyed once, and
+ * is never older than the latest removal before the get that found it. Where nobody is cancelled and nothing removed,
+ * a key has one load at a time.
  */
 #include "test_file.h"
 #include "test_task.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pools in which everything happens at times that a seed decides: jobs that wait, fail, hang or resist, tasks that submit
- * and are cancelled, jobs cancelled wherever they are, ends of every kind. Each job taken ends once, with a result that
- * fits what happened to it; none runs that was not taken; no more run at once than there are workers.
+ * Pools in which everything happens at times that a seed decides: jobs that wait, fail, hang or resist, tasks that
+ * submit and are cancelled, jobs cancelled wherever they are, ends of every kind. Each job taken ends once, with a
+ * result that fits what happened to it; none runs that was not taken; no more run at once than there are workers.
  */
 #include "test_file.h"
 #include "test_task.h"
