@@ -31,6 +31,7 @@ static void close_submit(struct aion__engine *engine, struct aion_op *op)
 	AION_ASSERT(!(op->future.flags & AION__OP_LINKED));
 	io_uring_prep_close(sqe, op->future.fd);
 	sqe->user_data = (uintptr_t)op;
+	AION__PROBE3(submit, op, IORING_OP_CLOSE, op->future.fd);
 }
 
 /* Cancelling one may end any of them at once, and what waits for it may be freed: so each is taken from a list of its

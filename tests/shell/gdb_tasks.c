@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * For test_gdb.sh: tasks that wait, each in a function of its own, while a debugger looks. It stops in
- * everything_waits(), on a thread that is not the loop's, and in something_runs(), inside a task. Then all of them go on
- * to their ends; or, with an argument, the process aborts where everything waits.
+ * everything_waits(), on a thread that is not the loop's, and in something_runs(), inside a task. Then all go on to
+ * their ends; or, with an argument, the process aborts where everything waits.
  */
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The gdb script at $AION_GDB, on the program at $GDB_TASKS: alive, as a core of gdb's, as a core of the kernel's. No cores
-# where $AION_SANITIZE is on: gdb would write terabytes of AddressSanitizer's shadow.
+# The gdb script at $AION_GDB, on the program at $GDB_TASKS: alive, as a core of gdb's, as a core of the kernel's.
+# No cores where $AION_SANITIZE is on: gdb would write terabytes of AddressSanitizer's shadow.
 set -u
 
 if ! command -v gdb >/dev/null || ! gdb -nx --batch -ex 'python print("python")' 2>&1 | grep -q '^python'; then
@@ -62,7 +62,7 @@ row()
 	[ -z "$4" ] || holds "the table of $1 says what $3 waits for" grep -Eq " +$3 +$4\$" "$1"
 }
 
-# frames FILE TASK FUNCTION...: the backtrace of the task of this name has these functions, from the newest to the oldest
+# frames FILE TASK FUNCTION...: the backtrace of the task of this name has these functions, newest first
 frames()
 {
 	traces=$1 task=$2
@@ -74,7 +74,8 @@ frames()
 			i <= nr && $0 == name[i] { i++ } END { print i - 1 "/" nr }')
 	holds "the backtrace of $task has $expected: $found" [ "$found" = "$#/$#" ]
 	holds "the backtrace of $task is counted from 0" grep -q '^#0 ' trace
-	holds "the backtrace of $task is known throughout" sh -c '! sed -E "/ (main|aion__task_entry) \(/q" trace | grep -F "?? ()"'
+	sed -E '/ (main|aion__task_entry) \(/q' trace >own
+	holds "the backtrace of $task is known throughout" sh -c '! grep -F "?? ()" own'
 }
 
 # waiting FILE TRACES: what is to be seen where everything waits

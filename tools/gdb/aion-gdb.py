@@ -18,10 +18,10 @@ import gdb
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
-from aion_gdb.core import mend_core  # noqa: E402
-from aion_gdb.frames import TaskView, take_snapshot  # noqa: E402
-from aion_gdb.tasks import children, forget_cached, number, offset_of, op_text, optional  # noqa: E402
-from aion_gdb.tasks import seconds, symbol, timer_text  # noqa: E402
+from aion_gdb.core import mend_core
+from aion_gdb.frames import TaskView, take_snapshot
+from aion_gdb.tasks import children, forget_cached, number, offset_of, op_text, optional
+from aion_gdb.tasks import seconds, symbol, timer_text
 
 DEPTH_MAX = 20  # levels of the tree that are indented
 
@@ -34,7 +34,8 @@ def forget(*_):
 	forget_cached()
 
 
-for event in ("cont", "exited", "memory_changed", "register_changed", "new_objfile", "clear_objfiles", "inferior_deleted"):
+for event in ("cont", "exited", "memory_changed", "register_changed", "new_objfile", "clear_objfiles",
+	      "inferior_deleted"):
 	if hasattr(gdb.events, event):
 		getattr(gdb.events, event).connect(forget)
 
@@ -87,13 +88,15 @@ States: running; ready (its turn comes); new (has not begun); waiting; outside (
 			for task in tasks:
 				if task.loop is loop:
 					self.write_task(task)
-			if loop.found_nr < loop.task_nr:
-				gdb.write("%d tasks are not found: memory is damaged, or not in the core\n" % (loop.task_nr - loop.found_nr))
+			lost_nr = loop.task_nr - loop.found_nr
+			if lost_nr > 0:
+				gdb.write("%d tasks are not found: memory is damaged, or not in the core\n" % lost_nr)
 
 	def write_task(self, task):
 		name = "  " * min(task.depth, DEPTH_MAX) + task.name()
-		waits_for = task.waits_for() + (" (cancelled)" if task.value["cancelled"] else "")
-		gdb.write(("%4d  %#14x  %-7s  %-32s  %s" % (task.nr, task.address, task.state(), name, waits_for)).rstrip() + "\n")
+		waits_for = (task.waits_for() + (" (cancelled)" if task.value["cancelled"] else "")).strip()
+		row = "%4d  %#14x  %-7s  %-32s  %s" % (task.nr, task.address, task.state(), name, waits_for)
+		gdb.write(row.rstrip() + "\n")
 
 
 class AionInfo(Command):
@@ -106,11 +109,13 @@ class AionInfo(Command):
 		timer = value["timer"]
 		words = ["group" if value["is_group"] else "scope", "%#x" % address]
 		if value["is_group"]:
-			words.append("(%d tasks)" % len(children(task.loop, address - offset_of("struct aion_group", "scope"))))
+			group = address - offset_of("struct aion_group", "scope")
+			words.append("(%d tasks)" % len(children(task.loop, group)))
 		words += ["shield"] if value["shield"] else []
 		words += ["deadline: " + timer_text(task.loop, timer)] if number(timer["place"]) else []
 		if int(value["reason"]):
-			words.append("cancelled by %s" % gdb.Value(int(value["reason"])).cast(gdb.lookup_type("enum aion_reason")))
+			reason = gdb.Value(int(value["reason"])).cast(gdb.lookup_type("enum aion_reason"))
+			words.append("cancelled: %s" % reason)
 		elif value["effective"]:
 			words.append("cancelled from outside")
 		return " ".join(words)
@@ -167,7 +172,7 @@ class AionBt(Command):
 
 
 class AionApply(Command):
-	"""aion apply TASK COMMAND: COMMAND as if the thread ran that task, which is suspended. Its frames are behind #0."""
+	"""aion apply TASK COMMAND: COMMAND as if the thread ran that task. Frame 0 of a suspended one is not its."""
 
 	def __init__(self):
 		super().__init__("aion apply", gdb.COMMAND_STACK)
@@ -179,8 +184,10 @@ class AionApply(Command):
 
 
 class AionCore(Command):
-	"""aion core FILE: as generate-core-file, which leaves stacks of tasks out: it gives a mapping up at the first page that
-it cannot read, and there is one below each stack. A core file that the kernel has written has them all."""
+	"""aion core FILE: as generate-core-file, which leaves stacks of tasks out.
+
+It gives a mapping up at the first page that it cannot read, and there is one below each stack. A core file that the
+kernel has written has them all."""
 
 	def __init__(self):
 		super().__init__("aion core", gdb.COMMAND_DATA, gdb.COMPLETE_FILENAME)

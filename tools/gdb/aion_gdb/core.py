@@ -85,7 +85,8 @@ def mend_core(path, tasks):
 			end = address + size
 			if not any(low < end and high > address for low, high in slabs):
 				continue
-			wanted = [(max(low, address), min(high, end)) for low, high in stacks if low < end and high > address]
+			wanted = [(max(low, address), min(high, end)) for low, high in stacks
+				  if low < end and high > address]
 			for low, high in wanted + list(gaps(address, end, slabs)):
 				for at, memory in readable(low, high, CHUNK_SIZE):
 					if memory.strip(b"\0"):

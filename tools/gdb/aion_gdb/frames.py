@@ -121,7 +121,7 @@ class TaskUnwinder(gdb.unwinder.Unwinder):
 		self.registers = {}
 
 	def __call__(self, pending):
-		if number(pending.read_register("sp")) != self.place[0] or number(pending.read_register("pc")) != self.place[1]:
+		if (number(pending.read_register("sp")), number(pending.read_register("pc"))) != self.place:
 			return None
 		# A callee's frame is below its caller's: nothing is below the lowest.
 		info = pending.create_unwind_info(FrameId(gdb.Value(16), pending.read_register("pc")))
@@ -171,7 +171,7 @@ def saved_registers(sp):
 
 
 class TaskView:
-	"""With the frames of a task in the place of its thread's: for suspended ones above what the thread really runs."""
+	"""The frames of a task in the place of its thread's; of a suspended one behind what the thread really runs."""
 
 	def __init__(self, task):
 		self.task = task

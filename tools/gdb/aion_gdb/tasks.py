@@ -179,8 +179,8 @@ class Task:
 		if number(self.value["waits_for"]):
 			return future_text(self.loop, number(self.value["waits_for"]))
 		scopes = list(self.scopes())
-		groups = [self.loop.value["root"]] if self.is_host else [group_of(address) for address, value in scopes[-1:]
-									 if value["is_group"]]
+		groups = [group_of(address) for address, value in scopes[-1:] if value["is_group"]]
+		groups = [self.loop.value["root"]] if self.is_host else groups
 		for group in groups:
 			if number(group["joiner"]) == self.address:
 				return "group %#x (%d tasks)" % (number(group.address),
