@@ -233,7 +233,8 @@ TASK_TEST(process_spawn, descriptors_may_change_places)
 /* A pipe then gets the numbers 0 to 2 here, and stands in its own way there. */
 TASK_TEST(process_spawn, works_where_standard_descriptors_are_closed)
 {
-	AION_CLEANUP(aion_process_output_free) struct aion_process_output out = {0}, err = {0};
+	AION_CLEANUP(aion_process_output_free) struct aion_process_output out = {0};
+	AION_CLEANUP(aion_process_output_free) struct aion_process_output err = {0};
 	int saved[3];
 
 	KERNEL();
@@ -246,7 +247,24 @@ TASK_TEST(process_spawn, works_where_standard_descriptors_are_closed)
 		cr_assert_eq(dup2(saved[i], i), i);
 	cr_assert_str_eq(out.data, "in");
 	cr_assert_str_eq(err.data, "err\n");
-	aion_process_output_free(&err);
+}
+
+/* The end of the errors' pipe that is the child's would be 1, the place of its output. */
+TASK_TEST(process_spawn, no_standard_descriptor_takes_another_s_place)
+{
+	const struct aion_process_options options = {.out = {AION_STDIO_NULL, 0}};
+	AION_CLEANUP(aion_process_output_free) struct aion_process_output err = {0};
+	int saved[2];
+
+	KERNEL();
+	for (int i = 0; i < 2; i++) {
+		saved[i] = fcntl(i, F_DUPFD_CLOEXEC, 10);
+		close(i);
+	}
+	assert_result(aion_process_run(SHELL("echo out; echo err >&2"), &options, NULL, 0, NULL, &err), 0);
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(dup2(saved[i], i), i);
+	cr_assert_str_eq(err.data, "err\n");
 }
 
 TASK_TEST(process_spawn, errors_may_go_where_the_output_goes)

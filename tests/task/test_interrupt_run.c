@@ -201,6 +201,11 @@ Test(interrupt_run, ignored_it_stays_ignored)
 	assert_exits(ignored, 0);
 }
 
+static int64_t raise_blocked(void *unused)
+{
+	return is_default() ? raise_once(NULL) : -EPERM;
+}
+
 static int blocked(void)
 {
 	sigset_t set;
@@ -208,7 +213,7 @@ static int blocked(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	if (aion_run(raise_once, NULL, NULL) != 0)
+	if (aion_run(raise_blocked, NULL, NULL) != 0)
 		return 1;
 	return sigtimedwait(&set, NULL, &(struct timespec){0}) == SIGINT ? 0 : 2;
 }
