@@ -82,18 +82,15 @@ static void future_see_end(struct aion_loop *loop, struct aion_task *task, struc
 static __attribute__((noinline)) int64_t await_cancelled(struct aion_loop *loop, struct aion_task *task,
 							 struct aion_future *future)
 {
+	aion__loop_spend(loop, task);
+	/* What has become done while others had their turn is a result, and kept. */
+	if (aion__future_is_done(future))
+		return future_receive(task, future);
 	if (!future_must_end(future))
 		return aion__task_refuse(task);
 	future_ask_to_end(future);
 	future_see_end(loop, task, future);
 	return future_receive(task, future);
-}
-
-static __attribute__((noinline)) int64_t await_cancelled_at_once(struct aion_loop *loop, struct aion_task *task,
-								 struct aion_future *future)
-{
-	aion__loop_spend(loop, task);
-	return await_cancelled(loop, task, future);
 }
 
 static __attribute__((noinline)) int64_t await_done(struct aion_loop *loop, struct aion_task *task,
@@ -150,7 +147,7 @@ int64_t aion_await(struct aion_future *future)
 		return await_done(loop, task, future);
 	AION_BUG_ON(future->kind == AION__FUTURE_OP && future->state != AION__OP_IN_FLIGHT, "idle operation awaited");
 	if (aion__unlikely(task->cancelled))
-		return await_cancelled_at_once(loop, task, future);
+		return await_cancelled(loop, task, future);
 	if (aion__unlikely(future->waiters))
 		return await_among_others(loop, task, future);
 	future->waiters = (uintptr_t)&task->runnable | AION__WAITER_SINGLE;

@@ -239,3 +239,54 @@ TEST_IN_TASK(future_await, inside_a_post_is_busy)
 	cr_assert_eq(aion_loop_post(aion_loop_current(), wait_in_post, &future), 0);
 	return aion_await(&future);
 }
+
+static int64_t complete_it(void *future)
+{
+	aion_future_complete(future, 7);
+	return 0;
+}
+
+struct late {
+	int checkpoint_nr;
+	bool came_in_between; /* not there before the wait, there after it */
+};
+
+static int64_t await_late(void *arg)
+{
+	struct late *late = arg;
+	struct aion_future future;
+	struct aion_group group;
+	bool was_done;
+	int64_t result;
+
+	aion_future_init(&future);
+	aion_group_enter(&group);
+	aion_spawn(&group, complete_it, &future);
+	aion_group_cancel(&group);
+	for (int i = 0; i < late->checkpoint_nr; i++)
+		aion_checkpoint();
+	was_done = aion_future_is_done(&future);
+	result = aion_await(&future);
+	cr_assert_eq(result, aion_future_is_done(&future) ? 7 : -ECANCELED);
+	late->came_in_between = !was_done && result == 7;
+	cr_assert_eq(aion_group_leave(&group, 0), 0);
+	return 0;
+}
+
+/* CASE 36: the budget of a cancelled task is used up by the very call that waits (seed 20322921 of the search). */
+TEST_IN_TASK(future_await, what_becomes_done_while_others_have_their_turn_is_kept)
+{
+	bool came_in_between = false;
+
+	for (int nr = 0; nr < 300; nr++) {
+		struct late late = {.checkpoint_nr = nr};
+		struct aion_group group;
+
+		aion_group_enter(&group);
+		aion_spawn(&group, await_late, &late);
+		cr_assert_eq(aion_group_leave(&group, 0), 0);
+		came_in_between |= late.came_in_between;
+	}
+	cr_assert(came_in_between);
+	return 0;
+}
