@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queues and channels: tasks put and get while they are cancelled, wait until all is done, shut down. A model of its
+ * Queues of all kinds and channels: tasks put and get while they are cancelled, wait until all is done, shut down. A model of its
  * own says before each call who will have which item: in the right order, each once, the first who waits first.
  */
 #include "actor.h"
@@ -14,6 +14,7 @@ enum market_kind {
 	MARKET_LIFO,
 	MARKET_PRIORITY,
 	MARKET_CHANNEL,
+	MARKET_THREADS, /* the queue between threads, among the tasks of one loop */
 	MARKET_KIND_NR,
 };
 
@@ -25,6 +26,7 @@ struct ware {
 /* A task that waits, as the model sees it. */
 struct stand {
 	struct stand *next;
+	const struct actor *actor;
 	struct ware ware; /* to be put, or as soon as it is served the one that is got */
 	bool is_served;
 	int result;
@@ -36,6 +38,7 @@ struct market {
 	struct aion_queue queue;
 	struct aion_sender sender;
 	struct aion_receiver receiver;
+	struct aion_thread_queue *threads;
 	size_t capacity;
 	bool is_unbounded; /* the capacity is the model's room */
 	intptr_t last_id;
@@ -65,21 +68,28 @@ static void stands_remove(struct stand **list, const struct stand *stand)
 		*list = stand->next;
 }
 
-static struct stand *stands_serve(struct stand **list, int result)
+/*
+ * A cancelled task stays in line until it runs, and may still be served; but from the queue between threads it is
+ * withdrawn at once.
+ */
+static struct stand *stands_serve(const struct market *market, struct stand **list, int result)
 {
-	struct stand *stand = *list;
+	struct stand *stand;
 
-	if (!stand)
-		return NULL;
-	*list = stand->next;
-	stand->is_served = true;
-	stand->result = result;
-	return stand;
+	while ((stand = *list)) {
+		*list = stand->next;
+		if (market->kind == MARKET_THREADS && shade_judge(market->run, stand->actor->shade).is_cancelled)
+			continue;
+		stand->is_served = true;
+		stand->result = result;
+		return stand;
+	}
+	return NULL;
 }
 
-static void stands_serve_all(struct stand **list, int result)
+static void stands_serve_all(const struct market *market, struct stand **list, int result)
 {
-	while (stands_serve(list, result))
+	while (stands_serve(market, list, result))
 		;
 }
 
@@ -89,7 +99,7 @@ static int model_put(struct market *market, struct ware ware)
 
 	if (market->put_refusal)
 		return market->put_refusal;
-	getter = stands_serve(&market->getters, 0);
+	getter = stands_serve(market, &market->getters, 0);
 	if (!getter && market->nr >= market->capacity)
 		return -EAGAIN;
 	if (getter)
@@ -122,11 +132,11 @@ static int model_get(struct market *market, struct ware *ret_ware)
 		return -EBADF;
 	if (market->nr) {
 		*ret_ware = model_take(market);
-		putter = stands_serve(&market->putters, 0);
+		putter = stands_serve(market, &market->putters, 0);
 		if (putter)
 			market->in[market->nr++] = putter->ware;
 	} else {
-		putter = stands_serve(&market->putters, 0); /* without any room they meet */
+		putter = stands_serve(market, &market->putters, 0); /* without any room they meet */
 		if (!putter)
 			return market->get_refusal ? market->get_refusal : -EAGAIN;
 		*ret_ware = putter->ware;
@@ -139,7 +149,7 @@ static void model_finish(struct market *market, unsigned nr)
 {
 	market->unfinished_nr -= nr;
 	if (!market->unfinished_nr)
-		stands_serve_all(&market->joiners, 0);
+		stands_serve_all(market, &market->joiners, 0);
 }
 
 /* ---- the calls, of all kinds the same */
@@ -151,6 +161,9 @@ static int market_put(struct market *market, const struct ware *ware, bool is_tr
 	if (market->kind == MARKET_CHANNEL)
 		return is_trying ? aion_channel_try_send(&market->sender, ware)
 				 : aion_channel_send(&market->sender, ware);
+	if (market->kind == MARKET_THREADS)
+		return is_trying ? aion_thread_queue_try_put(market->threads, item)
+				 : aion_thread_queue_put(market->threads, item);
 	if (market->kind == MARKET_PRIORITY)
 		return is_trying ? aion_queue_try_put_priority(&market->queue, item, ware->priority)
 				 : aion_queue_put_priority(&market->queue, item, ware->priority);
@@ -167,7 +180,11 @@ static int market_get(struct market *market, struct ware *ret_ware, bool is_tryi
 				   : aion_channel_receive(&market->receiver, ret_ware);
 		return result == 1 ? 0 : result == 0 ? -ESHUTDOWN : result;
 	}
-	result = is_trying ? aion_queue_try_get(&market->queue, &item) : aion_queue_get(&market->queue, &item);
+	if (market->kind == MARKET_THREADS)
+		result = is_trying ? aion_thread_queue_try_get(market->threads, &item)
+				   : aion_thread_queue_get(market->threads, &item);
+	else
+		result = is_trying ? aion_queue_try_get(&market->queue, &item) : aion_queue_get(&market->queue, &item);
 	if (result == 0)
 		ret_ware->id = (intptr_t)item;
 	return result;
@@ -178,6 +195,8 @@ static void market_check_size(const struct market *market)
 	struct aion_channel_stats stats = {0};
 	size_t nr = aion_queue_size(&market->queue);
 
+	if (market->kind == MARKET_THREADS)
+		nr = aion_thread_queue_size(market->threads);
 	if (market->kind == MARKET_CHANNEL) {
 		if (aion_sender_stats(&market->sender, &stats) < 0 &&
 		    aion_receiver_stats(&market->receiver, &stats) < 0)
@@ -189,15 +208,6 @@ static void market_check_size(const struct market *market)
 }
 
 /* ---- what traders do */
-
-/*
- * The model speaks at the moment of the call: so that nobody runs in between, the budget is fresh. Whether the call will
- * be made by one who is cancelled is known then, too.
- */
-static int64_t trader_begin(struct actor *self)
-{
-	return told(self, "yield of a trader", aion_yield(), 0, 0);
-}
 
 /* A call has ended of which the model has said `expected` before; -EAGAIN: it has waited at the stand. */
 static int trader_check(struct actor *self, struct market *market, const char *call, int result, int expected,
@@ -221,7 +231,7 @@ static int64_t trader_put(struct actor *self, struct market *market, bool is_try
 {
 	struct ware ware = {.priority = (int64_t)draw_below(&self->draw, 4) - 2};
 	bool is_cancelled = !is_trying && aion_cancelled();
-	struct stand stand = {0};
+	struct stand stand = {.actor = self};
 	int64_t start_ns = run_now(self->run);
 	int expected, result;
 
@@ -248,7 +258,7 @@ static int64_t trader_finish(struct actor *self, struct market *market)
 	int64_t result = draw_percent(&self->draw, 50) ? actor_pause(self) : 0;
 
 	model_finish(market, 1);
-	if (market->kind != MARKET_CHANNEL && aion_queue_task_done(&market->queue) != 0)
+	if (market->kind <= MARKET_PRIORITY && aion_queue_task_done(&market->queue) != 0)
 		run_fail(self->run, "task_done() is refused");
 	return result;
 }
@@ -257,7 +267,7 @@ static int64_t trader_get(struct actor *self, struct market *market, bool is_try
 {
 	bool is_cancelled = !is_trying && aion_cancelled();
 	int64_t start_ns = run_now(self->run);
-	struct stand stand = {0};
+	struct stand stand = {.actor = self};
 	struct ware got = {0};
 	int expected, result;
 
@@ -275,10 +285,10 @@ static int64_t trader_get(struct actor *self, struct market *market, bool is_try
 static int64_t trader_join(struct actor *self, struct market *market)
 {
 	int64_t start_ns = run_now(self->run);
-	struct stand stand = {0};
+	struct stand stand = {.actor = self};
 	int expected = aion_cancelled() ? -ECANCELED : market->unfinished_nr ? -EAGAIN : 0;
 
-	if (market->kind == MARKET_CHANNEL)
+	if (market->kind > MARKET_PRIORITY)
 		return 0;
 	if (expected == -EAGAIN)
 		stands_add(&market->joiners, &stand);
@@ -305,15 +315,18 @@ static void market_drop(void *item, void *arg)
 static void market_shutdown(struct market *market)
 {
 	if (market->kind == MARKET_CHANNEL) {
-		stands_serve_all(&market->putters, -EBADF);
-		stands_serve_all(&market->getters, -ESHUTDOWN);
+		stands_serve_all(market, &market->putters, -EBADF);
+		stands_serve_all(market, &market->getters, -ESHUTDOWN);
 		market->put_refusal = -EBADF;
 		aion_sender_close(&market->sender);
 	} else {
-		stands_serve_all(&market->putters, -ESHUTDOWN);
-		stands_serve_all(&market->getters, -ESHUTDOWN);
+		stands_serve_all(market, &market->putters, -ESHUTDOWN);
+		stands_serve_all(market, &market->getters, -ESHUTDOWN);
 		market->put_refusal = -ESHUTDOWN;
-		aion_queue_shutdown(&market->queue);
+		if (market->kind == MARKET_THREADS)
+			aion_thread_queue_close(market->threads);
+		else
+			aion_queue_shutdown(&market->queue);
 	}
 	if (!market->get_refusal)
 		market->get_refusal = -ESHUTDOWN;
@@ -322,10 +335,11 @@ static void market_shutdown(struct market *market)
 static void market_shutdown_now(struct market *market)
 {
 	unsigned nr = market->nr;
+	void *item;
 
 	if (market->kind == MARKET_CHANNEL) {
-		stands_serve_all(&market->putters, -EPIPE);
-		stands_serve_all(&market->getters, -EBADF);
+		stands_serve_all(market, &market->putters, -EPIPE);
+		stands_serve_all(market, &market->getters, -EBADF);
 		market->get_refusal = -EBADF;
 		if (!market->put_refusal)
 			market->put_refusal = -EPIPE;
@@ -334,7 +348,10 @@ static void market_shutdown_now(struct market *market)
 		return;
 	}
 	market_shutdown(market);
-	if (aion_queue_shutdown_now(&market->queue, market_drop, market) != nr)
+	if (market->kind == MARKET_THREADS) {
+		while (aion_thread_queue_try_get(market->threads, &item) == 0)
+			market_drop(item, market);
+	} else if (aion_queue_shutdown_now(&market->queue, market_drop, market) != nr)
 		run_fail(market->run, "a queue of kind %d does not drop the %u items that it has", (int)market->kind,
 			 nr);
 	model_finish(market, nr);
@@ -342,10 +359,14 @@ static void market_shutdown_now(struct market *market)
 
 /* ---- */
 
+/*
+ * The model speaks at the moment of the call: after a yield the budget is fresh, and nobody runs in between. Whether the
+ * call will be made by one who is cancelled is known then, too.
+ */
 static int64_t trader_step(struct actor *self, struct market *market)
 {
 	unsigned choice = (unsigned)draw_below(&self->draw, 100);
-	int64_t result = trader_begin(self);
+	int64_t result = told(self, "yield of a trader", aion_yield(), 0, 0);
 
 	if (result < 0)
 		return result;
@@ -407,22 +428,24 @@ static int64_t trader(struct actor *self, void *market)
 static bool market_open(struct actor *self, struct market *market)
 {
 	struct aion_channel_options options = {sizeof(struct ware), 0, market_drop, market};
-	size_t capacity;
 	int result;
 
 	memset(market, 0, sizeof(*market));
 	market->run = self->run;
 	market->kind = (enum market_kind)draw_below(&self->draw, MARKET_KIND_NR);
+	if (market->kind == MARKET_THREADS && shade_judge(self->run, self->shade).is_perhaps)
+		market->kind = MARKET_FIFO; /* who is withdrawn would not be known */
 	market->capacity = (size_t)draw_between(&self->draw, market->kind == MARKET_CHANNEL ? 0 : 1, 3);
 	market->is_unbounded = draw_percent(&self->draw, 15);
-	capacity = market->is_unbounded ? AION_QUEUE_UNBOUNDED : market->capacity;
+	options.capacity = market->is_unbounded ? AION_QUEUE_UNBOUNDED : market->capacity;
 	if (market->is_unbounded)
 		market->capacity = ROOM_NR;
-	options.capacity = capacity;
 	if (market->kind == MARKET_CHANNEL)
 		result = aion_channel_create(&options, &market->sender, &market->receiver);
+	else if (market->kind == MARKET_THREADS)
+		result = aion_thread_queue_create(options.capacity, &market->threads);
 	else
-		result = aion_queue_init(&market->queue, (enum aion_queue_kind)market->kind, capacity);
+		result = aion_queue_init(&market->queue, (enum aion_queue_kind)market->kind, options.capacity);
 	if (result != 0 && (result != -ENOMEM || !self->run->memory_is_scarce))
 		run_fail(self->run, "a queue cannot be made: %d", result);
 	return result == 0;
@@ -432,9 +455,10 @@ static void market_close(struct market *market)
 {
 	if (market->getters || market->putters || market->joiners || market->nr || market->unfinished_nr)
 		run_fail(market->run, "something is left of a queue that was shut down");
-	if (market->kind != MARKET_CHANNEL && aion_queue_task_done(&market->queue) != -EINVAL)
+	if (market->kind <= MARKET_PRIORITY && aion_queue_task_done(&market->queue) != -EINVAL)
 		run_fail(market->run, "a queue of which all is done has something to do");
 	aion_sender_close(&market->sender);
+	aion_thread_queue_destroy(market->threads);
 	aion_queue_fini(&market->queue);
 }
 
