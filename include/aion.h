@@ -12,6 +12,7 @@
 #include <aion/cleanups.h>
 #include <aion/condition.h>
 #include <aion/dir.h>
+#include <aion/dump.h>
 #include <aion/event.h>
 #include <aion/file.h>
 #include <aion/future.h>
@@ -21,6 +22,7 @@
 #include <aion/lines.h>
 #include <aion/loop.h>
 #include <aion/map.h>
+#include <aion/metrics.h>
 #include <aion/mutex.h>
 #include <aion/offload.h>
 #include <aion/op.h>

@@ -26,7 +26,21 @@ struct aion_loop_options {
 	bool no_interrupt_handler;   /* leave SIGINT alone: aion_run() does not handle it */
 	const char *as_linux;        /* for tests: "6.1" hides what later kernels have [$AION_AS_LINUX] */
 	struct aion_sim *sim;        /* for tests: a simulated machine in place of the kernel [none]; see sim.h */
+	bool debug;                  /* debug mode, see below [$AION_DEBUG is "1"] */
+	int64_t debug_slow_ns;       /* its limit [$AION_DEBUG_SLOW_MS, else 100 ms] */
 };
+
+/*
+ * Debug mode. The loop is slower by a look at the clock a switch, keeps for every task where it was spawned and since
+ * when it does not run (dump.h shows both), and tells the diagnostic hook (aion_diag_set()) of
+ *   - a task, or the posts and timers between two tasks, that ran for longer than debug_slow_ns without suspending;
+ *   - an operation that ended while nobody waited for it, and whose task has ended without having awaited it since, by
+ *     aion_await() or any other call that waits, or reaped it;
+ *   - an operation that was reaped, whose result is an error other than -ECANCELED, and that nobody received;
+ *   - a promise released, or a future given to aion_future_fini(), with an error that nobody received;
+ *   - where a task was spawned that is about to abort the process because it leaves a scope, a group or an operation
+ *     open.
+ */
 
 struct aion_loop_stats {
 	uint64_t enter_nr;    /* system calls into the ring */
