@@ -8,10 +8,9 @@
  * Spawn sites and times are recorded in debug mode only: aion_loop_options.debug, or AION_DEBUG=1 in the environment.
  * See loop.h for what else debug mode does.
  *
- * Backtraces follow frame pointers: for whole ones compile with -fno-omit-frame-pointer, the library (CMAKE_C_FLAGS)
- * and the program. Without, what they show is right as far as it goes, and may be no more than the place in the library.
- * Names come from the dynamic symbol table; link the program with -rdynamic to see its own. Other addresses are given
- * as file+offset, for addr2line.
+ * Backtraces follow the unwind tables (.eh_frame), which compilers write unless told not to (x86-64, aarch64); frame
+ * pointers are not needed. Code without tables ends a backtrace. Names come from the dynamic symbol table: link the
+ * program with -rdynamic to see its own. Other places are given as file+offset, for addr2line.
  */
 #include <aion/group.h>
 

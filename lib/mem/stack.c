@@ -323,15 +323,39 @@ void aion__stack_put_parting(struct aion__stack_pool *pool, unsigned class, stru
 		aion__stack_put(pool, class, parted);
 }
 
+static bool slab_has(const struct aion__stack_slab *slab, const void *address)
+{
+	return (uintptr_t)address - (uintptr_t)slab->base < slab->stack_nr * slab->slot_size;
+}
+
+struct aion__stack *aion__stack_pool_owner_near(const struct aion__stack_pool *pool, struct aion__stack_slab **hint,
+						const void *address)
+{
+	struct aion__stack_slab *slab = *hint;
+
+	if (!slab || !slab_has(slab, address))
+		slab = __atomic_load_n(&pool->slabs, __ATOMIC_ACQUIRE);
+	while (slab && !slab_has(slab, address))
+		slab = slab->next;
+	if (!slab)
+		return NULL;
+	*hint = slab;
+	return &slab->stacks[((uintptr_t)address - (uintptr_t)slab->base) / slab->slot_size];
+}
+
 struct aion__stack *aion__stack_pool_owner(const struct aion__stack_pool *pool, const void *address)
 {
-	struct aion__stack_slab *slab = __atomic_load_n(&pool->slabs, __ATOMIC_ACQUIRE);
+	struct aion__stack_slab *hint = NULL;
 
-	for (; slab; slab = slab->next) {
-		uintptr_t off = (uintptr_t)address - (uintptr_t)slab->base;
+	return aion__stack_pool_owner_near(pool, &hint, address);
+}
 
-		if (off / slab->slot_size < slab->stack_nr)
-			return &slab->stacks[off / slab->slot_size];
+void aion__stack_pool_count(const struct aion__stack_pool *pool, size_t *ret_nr, size_t *ret_size)
+{
+	*ret_nr = 0;
+	*ret_size = 0;
+	for (const struct aion__stack_slab *slab = pool->slabs; slab; slab = slab->next) {
+		*ret_nr += slab->stack_nr;
+		*ret_size += slab->stack_nr * slab->slot_size;
 	}
-	return NULL;
 }

@@ -77,6 +77,12 @@ void aion__stack_put_parting(struct aion__stack_pool *pool, unsigned class, stru
  * The stack or guard that an address lies in, NULL if none of the pool's. Async-signal-safe on the pool's thread.
  */
 struct aion__stack *aion__stack_pool_owner(const struct aion__stack_pool *pool, const void *address);
+/* The same for one after the other: *hint, NULL at first, remembers where the last one was. */
+struct aion__stack *aion__stack_pool_owner_near(const struct aion__stack_pool *pool, struct aion__stack_slab **hint,
+						const void *address);
+
+/* Stacks mapped, and bytes of address space of them and their guards. */
+void aion__stack_pool_count(const struct aion__stack_pool *pool, size_t *ret_nr, size_t *ret_size);
 
 /* Of a stack that aion__stack_pool_owner() found: whether the address is below it, in the guard. */
 static inline bool aion__stack_is_overflow(const struct aion__stack *stack, const void *address)

@@ -10,6 +10,15 @@
 #include "ring_int.h"
 
 struct aion__runnable;
+struct aion__engine;
+
+/* Who wants to know of results that nobody receives: debug mode. */
+struct aion__engine_watch {
+	/* Ends while nobody waits for it, with this result; some task started it. */
+	void (*op_ended)(struct aion__engine *engine, const struct aion_op *op, int64_t result);
+	/* Its memory goes; it has an error that nobody received. */
+	void (*future_lost)(struct aion__engine *engine, const struct aion_future *future);
+};
 
 /* A record of who waits for a future, on the waiter's stack. See future_int.h. */
 struct aion__waiter {
@@ -36,6 +45,7 @@ struct aion__ready {
 	uint64_t head; /* how many have been taken; the place is head & mask */
 	uint64_t tail;
 	uint64_t batch_end; /* up to here runs before the ring is looked at */
+	uint64_t batch_max;
 	struct aion__runnable *filler; /* stands in every place that nobody took yet: what is there can be prefetched */
 };
 
@@ -45,6 +55,7 @@ struct aion__engine {
 	struct aion__runnable *task; /* the running one, NULL outside of tasks */
 	size_t in_flight_nr;
 	uint64_t inline_nr;
+	const struct aion__engine_watch *watch; /* NULL: nobody */
 	struct aion_op **fd_ops; /* by descriptor number: the operations in flight on it */
 	unsigned fd_nr;
 	bool wake_is_armed; /* the ring's wake is being read */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "future_int.h"
+#include "op_int.h"
 
 void aion_future_init(struct aion_future *future)
 {
@@ -23,9 +23,17 @@ bool aion_future_is_done(const struct aion_future *future)
 	return aion__future_is_done(future);
 }
 
+void aion__future_check_received(struct aion__engine *engine, const struct aion_future *future)
+{
+	if (engine && engine->watch && future->loop == (struct aion_loop *)engine && aion__future_is_done(future) &&
+	    future->result < 0 && !(future->flags & (AION__OP_RECEIVED | AION__OP_SEEN)))
+		engine->watch->future_lost(engine, future);
+}
+
 void aion_future_fini(struct aion_future *future)
 {
 	AION_BUG_ON(future->waiters && !aion__future_is_done(future), "future finished while a task waits for it");
+	aion__future_check_received(aion__engine, future);
 }
 
 /* Newest first in the list, so the queueing, which is first in first out, goes from its end. */

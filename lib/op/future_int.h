@@ -24,6 +24,9 @@ enum aion__future_kind {
 	AION__FUTURE_CALL,    /* an offloaded call: withdrawn if it queues, else waited for */
 };
 
+/* future.state of a plain one that is an offloaded call's which its caller may leave behind. For who looks at the tasks. */
+#define AION__FUTURE_IS_CALL 1
+
 static inline bool aion__future_is_done(const struct aion_future *future)
 {
 	return future->waiters == AION__WAITERS_DONE;
@@ -43,6 +46,9 @@ static inline void aion__future_finish(struct aion__engine *engine, struct aion_
 	else if (aion__unlikely(waiters))
 		aion__future_wake_list(engine, waiters);
 }
+
+/* The future's memory goes. */
+void aion__future_check_received(struct aion__engine *engine, const struct aion_future *future);
 
 /* Wait alone, without a record if nobody else waits. The future is pending. */
 void aion__future_add_runnable(struct aion_future *future, struct aion__runnable *runnable);

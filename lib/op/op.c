@@ -74,6 +74,8 @@ void aion__op_finish(struct aion__engine *engine, struct aion_op *op, int64_t re
 	aion__op_give_back(op, result);
 #endif
 	engine->in_flight_nr--;
+	if (aion__unlikely(engine->watch) && !op->future.waiters && op->task)
+		engine->watch->op_ended(engine, op, result);
 	aion__op_end(engine, op, result);
 	if (aion__unlikely(flags & AION__OP_CLOSED))
 		aion__op_close_go_on(engine, fd);

@@ -36,6 +36,8 @@ enum aion__op_flag {
 	AION__OP_CLOSED = 1 << 7,      /* by aion_close: ends with -EBADF instead of -ECANCELED */
 	AION__OP_RECEIVED = 1 << 8,    /* somebody has been given the result */
 	AION__OP_WATCHED = 1 << 9,     /* valgrind is to be told what the kernel has filled */
+	AION__OP_BARE = 1 << 10,       /* aion_nop()'s: nothing is set but what its end and a cancel look at */
+	AION__OP_SEEN = 1 << 11,       /* of any future: part of an aion_gather() that kept no results */
 };
 
 /* Sees each completion (result and IORING_CQE_F_*) of an operation with AION__OP_HANDLER, on the loop's thread, while
@@ -114,9 +116,10 @@ static inline __attribute__((always_inline)) void aion__op_end(struct aion__engi
 
 /* What keeps a completion from being the plain end of its operation. */
 #if defined(AION__ASAN) || defined(AION_VALGRIND)
-#define AION__OP_NOT_PLAIN (~(unsigned)(AION__OP_RETRY | AION__OP_LINKED | AION__OP_RESULT_FD))
+#define AION__OP_NOT_PLAIN (~(unsigned)(AION__OP_RETRY | AION__OP_LINKED | AION__OP_RESULT_FD | AION__OP_BARE))
 #else
-#define AION__OP_NOT_PLAIN (~(unsigned)(AION__OP_RETRY | AION__OP_LINKED | AION__OP_RESULT_FD | AION__OP_FILLS))
+#define AION__OP_NOT_PLAIN                                                                                             \
+	(~(unsigned)(AION__OP_RETRY | AION__OP_LINKED | AION__OP_RESULT_FD | AION__OP_FILLS | AION__OP_BARE))
 #endif
 
 /*

@@ -128,6 +128,6 @@ static void op_written(const struct aion_op *op, size_t result)
 void aion__op_give_back(const struct aion_op *op, int64_t result)
 {
 	op_open(op);
-	if (result >= 0)
+	if (result >= 0 && !(op->future.flags & AION__OP_BARE))
 		op_written(op, (size_t)result);
 }

@@ -4,7 +4,7 @@
 #include <sys/syscall.h>
 
 #include "call_int.h"
-#include "loop_int.h"
+#include "debug_int.h"
 #include "mutant_int.h"
 #include "op_int.h"
 #include "syscall_int.h"
@@ -97,6 +97,8 @@ static __attribute__((noinline)) int64_t await_done(struct aion_loop *loop, stru
 						    struct aion_future *future)
 {
 	aion__loop_spend(loop, task);
+	if (aion__unlikely(loop->debug))
+		aion__debug_received(loop, future);
 	return future_receive(task, future);
 }
 
@@ -167,6 +169,8 @@ int64_t aion_op_wait(struct aion_op *op)
 	if (task->cancelled)
 		aion_op_cancel(op);
 	future_see_end(loop, task, future);
+	if (aion__unlikely(loop->debug))
+		aion__debug_received(loop, future);
 	future->flags |= AION__OP_RECEIVED;
 	return future->result;
 }
@@ -177,7 +181,7 @@ static void await_end(struct aion_loop *loop, struct aion_task *task, struct aio
 	task->is_interruptible = false;
 	while (!aion__future_is_done(future)) {
 		aion__future_add_runnable(future, &task->runnable);
-		task->waits_for = NULL;
+		task->waits_for = future;
 		aion__loop_suspend(loop, task);
 	}
 }
@@ -203,7 +207,7 @@ int64_t aion_nop(void)
 	op.future.loop = loop;
 	op.future.kind = AION__FUTURE_OP;
 	op.future.state = AION__OP_IN_FLIGHT;
-	op.future.flags = 0;
+	op.future.flags = AION__OP_BARE;
 	op.future.fd = -1;
 	op.future.waiters = (uintptr_t)&task->runnable | AION__WAITER_SINGLE;
 	op.task = NULL;
@@ -221,6 +225,8 @@ static void op_drop(struct aion_loop *loop, struct aion_op *op)
 	unsigned flags = op->future.flags;
 	int fd = (int)op->future.result;
 
+	if (loop && aion__unlikely(loop->debug))
+		aion__debug_reaped(loop, op, flags & AION__OP_RECEIVED);
 	op->future.flags |= AION__OP_RECEIVED;
 	if (op->future.state != AION__OP_DONE || !(flags & AION__OP_RESULT_FD) || flags & AION__OP_RECEIVED || fd < 0)
 		return;

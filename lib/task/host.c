@@ -12,6 +12,8 @@
 #include "alloc_int.h"
 #include "interrupt_int.h"
 #include "loop_int.h"
+#include "debug_int.h"
+#include "inspect_int.h"
 #include "syscall_int.h"
 
 #define ENTRY_NR 1024                     /* submission queue entries */
@@ -106,7 +108,14 @@ static int loop_init(struct aion_loop *loop, const struct aion_loop_options *opt
 	loop->root.keeps_going = true;
 	loop->host.group = &loop->root;
 	loop->engine.ready.filler = &loop->host.runnable;
-	return 0;
+	loop->engine.ready.batch_max = AION__RUN_MAX;
+	loop->birth_ns = loop->now_ns;
+	result = aion__debug_init(loop, options);
+	if (result < 0) {
+		aion__engine_fini(&loop->engine);
+		aion__wheel_fini(&loop->wheel);
+	}
+	return result;
 }
 
 static int loop_create(const struct aion_loop_options *options, struct aion_loop **ret_loop)
@@ -335,6 +344,7 @@ void aion_loop_destroy(struct aion_loop *loop)
 	AION_BUG_ON(aion__task_current() || outer == &loop->engine, "loop destroyed inside a task or post");
 	AION_BUG_ON(loop->is_bound && !pthread_equal(loop->thread, pthread_self()), "loop destroyed on another thread");
 	is_alive = aion__ring_is_alive(&loop->engine.ring);
+	aion__dump_watch_stop(loop);
 	aion__engine = &loop->engine;
 	if (is_alive && (loop->is_bound || loop_bind(loop) == 0))
 		loop_drain(loop);
@@ -353,6 +363,8 @@ void aion_loop_destroy(struct aion_loop *loop)
 	aion__wheel_fini(&loop->wheel);
 	aion__task_slabs_free(loop);
 	aion__stack_pool_fini(&loop->stacks);
+	aion__debug_fini(loop);
+	aion__dump_watch_free(loop);
 	aion__free(loop);
 	errno = saved;
 }
@@ -465,7 +477,7 @@ int64_t aion_loop_timeout_ns(struct aion_loop *loop)
 
 	if (loop_has_work(loop))
 		return 0;
-	if (!loop->wheel.nr)
+	if (!loop->wheel.nr || aion__wheel_next_ns(&loop->wheel) >= AION__DEBUG_NEVER)
 		return -1;
 	next_ns = aion__wheel_next_ns(&loop->wheel) - loop->engine.ring.backend->now(&loop->engine.ring);
 	return next_ns > 0 ? next_ns : 0;
@@ -485,7 +497,7 @@ void aion_loop_stats(const struct aion_loop *loop, struct aion_loop_stats *ret_s
 		.spawn_nr = loop->spawn_nr,
 		.turn_nr = loop->turn_nr,
 		.task_nr = aion__loop_task_nr(loop),
-		.timer_nr = loop->wheel.nr,
+		.timer_nr = loop->wheel.nr - (loop->debug != NULL),
 		.in_flight_nr = loop->engine.in_flight_nr,
 	};
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "clock_int.h"
-#include "loop_int.h"
+#include "debug_int.h"
 #include "mutant_int.h"
 
 int64_t aion__loop_now(struct aion_loop *loop)
@@ -37,6 +37,8 @@ void aion__loop_run_posts(struct aion_loop *loop, struct aion__post *leave)
 	struct aion__post *post = atomic_exchange(&loop->posts, leave);
 	struct aion__post *oldest_first = NULL;
 
+	if (aion__unlikely(loop->debug))
+		aion__debug_posts_begin(loop);
 	while (post) {
 		struct aion__post *older = post->next;
 
@@ -49,6 +51,8 @@ void aion__loop_run_posts(struct aion_loop *loop, struct aion__post *leave)
 		oldest_first = post->next;
 		post->run(post);
 	}
+	if (aion__unlikely(loop->debug))
+		aion__debug_posts_ran(loop);
 }
 
 static inline __attribute__((always_inline)) void loop_enter(struct aion_loop *loop, unsigned wait_nr, int64_t deadline_ns)

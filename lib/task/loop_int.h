@@ -69,6 +69,9 @@ struct aion_loop {
 	uint64_t turn_nr;
 	const struct aion_task *starter; /* who switched to the stack that was started last */
 	struct aion_loop *older;         /* in the list of all loops */
+	int64_t birth_ns;
+	struct aion__debug *debug;         /* NULL: not in debug mode */
+	struct aion__dump_watch *dump_watch; /* NULL: no signal makes it dump itself */
 };
 
 /* Tasks alive. */
@@ -92,6 +95,8 @@ void aion__loop_pass(struct aion_loop *loop);
 /* Run what has been posted, and leave the list empty (NULL) or closed. */
 void aion__loop_run_posts(struct aion_loop *loop, struct aion__post *leave);
 void aion__task_slabs_free(struct aion_loop *loop);
+/* 0, or why this thread may not look at the loop: -EXDEV, -ECHILD. */
+int aion__loop_is_foreign(const struct aion_loop *loop);
 /* Read the clock. */
 int64_t aion__loop_now(struct aion_loop *loop);
 /* Hand a post to a loop, from any thread. -ESHUTDOWN, -ECHILD. */
@@ -109,8 +114,9 @@ void aion__loop_turn(struct aion_loop *loop);
 static inline void aion__loop_cut_batch(struct aion__ready *ready)
 {
 	ready->batch_end = ready->tail;
-	if (aion__unlikely(ready->tail - ready->head > AION__RUN_MAX))
-		ready->batch_end = ready->head + AION__RUN_MAX;
+	if (aion__unlikely(ready->tail - ready->head > ready->batch_max))
+		/* Read anew: to keep it from the line above would cost the usual case a load. */
+		ready->batch_end = ready->head + __atomic_load_n(&ready->batch_max, __ATOMIC_RELAXED);
 }
 
 /*

@@ -143,6 +143,7 @@ int64_t aion_offload_detached(enum aion_offload_kind kind, aion_fn *fn, const vo
 		aion__free(detached);
 		return result;
 	}
+	detached->call.future.state = AION__FUTURE_IS_CALL;
 	detached->call.job.done = detached_done;
 	result = aion_await(&detached->call.future);
 	if (!aion__future_is_done(&detached->call.future)) {

@@ -171,5 +171,6 @@ void aion_promise_release(struct aion_promise *promise)
 		return;
 	AION_BUG_ON(promise->future.waiters && !aion__future_is_done(&promise->future),
 		    "promise released while a task waits for it");
+	aion__future_check_received(aion__engine, &promise->future);
 	promise_unref(promise);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "alloc_int.h"
-#include "loop_int.h"
+#include "debug_int.h"
 
 #define TASK_STRIDE ((sizeof(struct aion_task) + AION__CACHE_LINE - 1) / AION__CACHE_LINE * AION__CACHE_LINE)
 
@@ -57,19 +57,37 @@ static inline bool task_is_at_hand(const struct aion_loop *loop, const struct ai
 	return aion__likely(group->is_open && loop->task_free) && aion__ring_is_alive(&loop->engine.ring);
 }
 
-static int task_prepare(struct aion_loop *loop, const struct aion_group *group)
+/* Debug mode keeps the free tasks to itself, so that every spawn comes here and tells where it was called. */
+static int task_supply(struct aion_loop *loop, const void *site)
+{
+	int result = 0;
+
+	if (loop->debug) {
+		loop->task_free = loop->debug->task_free;
+		loop->debug->task_free = NULL;
+	}
+	if (!loop->task_free)
+		result = task_slab_grow(loop);
+	if (loop->debug && result == 0)
+		aion__debug_supply(loop, site);
+	return result;
+}
+
+/* In line down to here from what the program calls, so that the return address is the program's; it is looked at only
+ * where a task must be supplied. A site that is given is the program's already. */
+static inline __attribute__((always_inline)) int task_prepare(struct aion_loop *loop, const struct aion_group *group,
+							      const void *site)
 {
 	if (!group->is_open)
 		return -ESHUTDOWN;
 	if (!aion__ring_is_alive(&loop->engine.ring))
 		return -ECHILD;
-	return loop->task_free ? 0 : task_slab_grow(loop);
+	return loop->task_free ? 0 : task_supply(loop, site ? site : __builtin_return_address(0));
 }
 
 /* A task in its group, not queued yet. There is one at hand. */
-static inline __attribute__((always_inline)) struct aion_task *task_create(struct aion_loop *loop,
-									    struct aion_group *group, aion_fn *fn,
-									    void *arg)
+static inline __attribute__((always_inline)) struct aion_task *
+task_create(struct aion_loop *loop, struct aion_group *group, aion_fn *fn, void *arg)
 {
 	struct aion__link *sibling = loop->task_free;
 	struct aion_task *task = aion__container_of(sibling, struct aion_task, sibling);
@@ -108,8 +126,10 @@ static void task_check_ops(struct aion_loop *loop, struct aion_task *task)
 void aion__task_end_badly(struct aion_loop *loop, struct aion_task *task)
 {
 	/* What comes next on this stack is the parent's: its tasks, its ring. */
-	AION_BUG_ON(!aion__ring_is_alive(&loop->engine.ring), "task \"%s\" ends in a forked child; it must call _exit()",
-		    task->name);
+	AION_BUG_ON(!aion__ring_is_alive(&loop->engine.ring),
+		    "task \"%s\" ends in a forked child; it must call _exit()", task->name);
+	if (loop->debug)
+		aion__debug_tell_origin(loop, task);
 	AION_BUG_ON(task->scope, "task \"%s\" ends inside an open scope or group", task->name);
 	task_check_ops(loop, task);
 }
@@ -139,7 +159,7 @@ static int task_set_options(struct aion_task *task, const struct aion_spawn_opti
 
 		if (class < 0)
 			return class;
-		task->stack_class = (uint8_t)class;
+		task->stack_class = (uint8_t) class;
 	}
 	return 0;
 }
@@ -150,12 +170,13 @@ static bool loop_is_here(const struct aion_loop *loop)
 	return loop == aion__loop() || (loop->is_bound && pthread_equal(loop->thread, pthread_self()));
 }
 
-static int spawn_local(struct aion_group *group, struct aion_handle *handle, const struct aion_spawn_options *options,
-		       aion_fn *fn, void *arg)
+static inline __attribute__((always_inline)) int spawn_local(struct aion_group *group, struct aion_handle *handle,
+							     const struct aion_spawn_options *options, aion_fn *fn,
+							     void *arg, const void *site)
 {
 	struct aion_loop *loop = group->loop;
 	struct aion_task *task;
-	int error = task_prepare(loop, group);
+	int error = task_prepare(loop, group, site);
 
 	if (error == 0 && options && options->stack_size)
 		error = aion__stack_class(options->stack_size);
@@ -173,25 +194,13 @@ static int spawn_local(struct aion_group *group, struct aion_handle *handle, con
 	return 0;
 }
 
-int aion_spawn(struct aion_group *group, aion_fn *fn, void *arg)
-{
-	struct aion_loop *loop = group->loop;
-	struct aion_task *task;
-
-	/* What is rare is called last, here and below: then the usual case saves no registers. */
-	if (aion__unlikely(loop != aion__loop()) || aion__unlikely(!task_is_at_hand(loop, group)))
-		return aion_spawn_with(group, NULL, fn, arg);
-	task = task_create(loop, group, fn, arg);
-	aion__engine_queue(&loop->engine, &task->runnable);
-	return 0;
-}
-
 /* A spawn into the group of another thread's loop. */
 struct remote_spawn {
 	struct aion__post post;
 	struct aion_group *group;
 	aion_fn *fn;
 	void *arg;
+	const void *site;
 	struct aion_spawn_options options;
 	size_t copy_size; /* bytes of copy; arg is not used then */
 	char name[AION_TASK_NAME_MAX];
@@ -207,11 +216,13 @@ static void remote_spawn_run(struct aion__post *post)
 		aion_spawn_copy(spawn->group, spawn->fn, spawn->copy, spawn->copy_size);
 	else
 		aion_spawn_with(spawn->group, &spawn->options, spawn->fn, spawn->arg);
+	if (spawn->group->loop->debug)
+		aion__debug_set_site(spawn->group, spawn->site);
 	aion__free(spawn);
 }
 
 static int spawn_remote(struct aion_group *group, const struct aion_spawn_options *options, aion_fn *fn, void *arg,
-			const void *copy, size_t copy_size)
+			const void *copy, size_t copy_size, const void *site)
 {
 	struct remote_spawn *spawn = aion__alloc_zeroed(sizeof(*spawn));
 	int result;
@@ -222,6 +233,7 @@ static int spawn_remote(struct aion_group *group, const struct aion_spawn_option
 	spawn->group = group;
 	spawn->fn = fn;
 	spawn->arg = arg;
+	spawn->site = site;
 	spawn->copy_size = copy_size;
 	if (copy_size)
 		memcpy(spawn->copy, copy, copy_size);
@@ -240,16 +252,37 @@ static int spawn_remote(struct aion_group *group, const struct aion_spawn_option
 int aion_spawn_with(struct aion_group *group, const struct aion_spawn_options *options, aion_fn *fn, void *arg)
 {
 	if (!loop_is_here(group->loop))
-		return spawn_remote(group, options, fn, arg, NULL, 0);
-	return spawn_local(group, NULL, options, fn, arg);
+		return spawn_remote(group, options, fn, arg, NULL, 0, __builtin_return_address(0));
+	return spawn_local(group, NULL, options, fn, arg, NULL);
+}
+
+static __attribute__((noinline)) int spawn_slowly(struct aion_group *group, aion_fn *fn, void *arg, const void *site)
+{
+	if (!loop_is_here(group->loop))
+		return spawn_remote(group, NULL, fn, arg, NULL, 0, site);
+	return spawn_local(group, NULL, NULL, fn, arg, site);
+}
+
+int aion_spawn(struct aion_group *group, aion_fn *fn, void *arg)
+{
+	struct aion_loop *loop = group->loop;
+	struct aion_task *task;
+
+	/* What is rare is called last, here and below: then the usual case saves no registers. */
+	if (aion__unlikely(loop != aion__loop()) || aion__unlikely(!task_is_at_hand(loop, group)))
+		return spawn_slowly(group, fn, arg, __builtin_return_address(0));
+	task = task_create(loop, group, fn, arg);
+	aion__engine_queue(&loop->engine, &task->runnable);
+	return 0;
 }
 
 static __attribute__((noinline)) int spawn_into_slowly(struct aion_group *group, struct aion_handle *handle,
-						       const struct aion_spawn_options *options, aion_fn *fn, void *arg)
+						       const struct aion_spawn_options *options, aion_fn *fn, void *arg,
+						       const void *site)
 {
 	handle->task = NULL;
 	AION_BUG_ON(!loop_is_here(group->loop), "aion_spawn_into() on another thread than the group's loop's");
-	return spawn_local(group, handle, options, fn, arg);
+	return spawn_local(group, handle, options, fn, arg, site);
 }
 
 int aion_spawn_into(struct aion_group *group, struct aion_handle *handle, const struct aion_spawn_options *options,
@@ -265,7 +298,7 @@ int aion_spawn_into(struct aion_group *group, struct aion_handle *handle, const 
 	handle->future.flags = 0;
 	handle->future.fd = -1;
 	if (aion__unlikely(options || loop != aion__loop()) || aion__unlikely(!task_is_at_hand(loop, group)))
-		return spawn_into_slowly(group, handle, options, fn, arg);
+		return spawn_into_slowly(group, handle, options, fn, arg, __builtin_return_address(0));
 	task = task_create(loop, group, fn, arg);
 	task->handle = handle;
 	task->has_handle = true;
@@ -281,10 +314,12 @@ int aion_spawn_copy(struct aion_group *group, aion_fn *fn, const void *args, siz
 	int error;
 
 	if (!loop_is_here(loop))
-		return args_size > AION_SPAWN_COPY_MAX ? -E2BIG : spawn_remote(group, NULL, fn, NULL, args, args_size);
+		return args_size > AION_SPAWN_COPY_MAX
+			       ? -E2BIG
+			       : spawn_remote(group, NULL, fn, NULL, args, args_size, __builtin_return_address(0));
 	if (args_size > AION_SPAWN_COPY_MAX)
 		return spawn_failed(group, NULL, NULL, -E2BIG);
-	error = task_prepare(loop, group);
+	error = task_prepare(loop, group, NULL);
 	if (error < 0)
 		return spawn_failed(group, NULL, NULL, error);
 	task = task_create(loop, group, fn, NULL);
@@ -304,10 +339,12 @@ int aion_spawn_now(struct aion_group *group, aion_fn *fn, void *arg)
 
 	AION_BUG_ON(!self || group->loop != loop, "aion_spawn_now() outside of the tasks of the group's loop");
 	if (aion__unlikely(!task_is_at_hand(loop, group))) {
-		int error = task_prepare(loop, group);
+		int error = task_prepare(loop, group, NULL);
 
 		if (error < 0)
 			return spawn_failed(group, NULL, NULL, error);
+		if (loop->debug)
+			aion__debug_spawn_now(loop);
 	}
 	task = task_create(loop, group, fn, arg);
 	/* The caller goes on next: it stands at the head of the queue while the child runs. Its budget is not renewed:

@@ -10,9 +10,15 @@
  * (mxcsr, x87, FPCR): a task that changes the rounding mode puts it back before it suspends. The signal mask is the
  * thread's, too.
  */
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "annotate_int.h"
+
+#ifdef AION__SWITCH_UCONTEXT
+#include <ucontext.h>
+#endif
 
 #ifdef AION__ASAN
 #include <pthread.h>
@@ -39,6 +45,58 @@ int aion__switch_resume(void **save_sp, void *sp) __attribute__((visibility("hid
  * function, so that aion__task_entry() can call it in a task's place.
  */
 int64_t aion__switch_leave(void *sp) __attribute__((visibility("hidden")));
+
+#ifdef AION__ASAN
+#define AION__SWITCH_UNSEEN __attribute__((no_sanitize_address))
+#else
+#define AION__SWITCH_UNSEEN
+#endif
+
+/*
+ * Of a suspended context: where it goes on, and its registers then, by the numbers of unwind_int.h. False: the stack,
+ * which ends at high, does not hold them, or the switch is the portable one on another machine than an x86-64.
+ */
+static inline AION__SWITCH_UNSEEN bool aion__switch_saved(const void *sp, const char *high, uintptr_t *ret_regs, uintptr_t *ret_pc)
+{
+#if defined(AION__SWITCH_UCONTEXT) && defined(__x86_64__)
+	static const uint8_t saved[][2] = {{3, REG_RBX}, {6, REG_RBP}, {7, REG_RSP}, {12, REG_R12}, {13, REG_R13},
+					   {14, REG_R14}, {15, REG_R15}};
+	const ucontext_t *context = sp;
+
+	if ((const char *)(context + 1) > high)
+		return false;
+	for (size_t i = 0; i < sizeof(saved) / sizeof(saved[0]); i++)
+		ret_regs[saved[i][0]] = (uintptr_t)context->uc_mcontext.gregs[saved[i][1]];
+	*ret_pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+	return true;
+#elif defined(AION__SWITCH_UCONTEXT)
+	(void)sp, (void)high, (void)ret_regs, (void)ret_pc;
+	return false;
+#elif defined(__x86_64__)
+	static const uint8_t saved[] = {15, 14, 13, 12, 3, 6};
+	const uintptr_t *words = sp;
+
+	if ((const char *)(words + 7) > high)
+		return false;
+	for (size_t i = 0; i < sizeof(saved); i++)
+		ret_regs[saved[i]] = words[i];
+	ret_regs[7] = (uintptr_t)(words + 7);
+	*ret_pc = words[6];
+	return true;
+#elif defined(__aarch64__)
+	const uintptr_t *words = sp;
+
+	if ((const char *)(words + 20) > high)
+		return false;
+	ret_regs[29] = words[0];
+	ret_regs[30] = words[1];
+	for (size_t i = 0; i < 10; i++)
+		ret_regs[19 + i] = words[2 + i];
+	ret_regs[31] = (uintptr_t)(words + 20);
+	*ret_pc = words[1];
+	return true;
+#endif
+}
 
 /*
  * A context as AddressSanitizer knows it; empty in other builds. Kept by whoever keeps the saved sp: one in each task,

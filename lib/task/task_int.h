@@ -13,6 +13,7 @@
 #include "switch_int.h"
 
 struct aion_loop;
+struct aion__debug_task;
 
 #define AION__CACHE_LINE 64
 
@@ -40,9 +41,11 @@ struct aion_task {
 
 	void **locals;       /* AION_LOCAL_MAX values, NULL until one is set */
 	unsigned refused_nr; /* -ECANCELED in a row */
+	unsigned wait_nr;    /* while it waits for several futures: of how many */
 	char name[AION_TASK_NAME_MAX];
 	struct aion__fiber fiber;
 	char copy[AION_SPAWN_COPY_MAX] __attribute__((aligned(16)));
+	struct aion__debug_task *debug; /* NULL: has not been spawned in debug mode. The struct takes this room in any case */
 };
 
 _Static_assert(offsetof(struct aion_task, runnable.spare) == AION__CACHE_LINE, "the first line is for what all use");

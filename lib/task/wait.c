@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "alloc_int.h"
-#include "loop_int.h"
+#include "debug_int.h"
 #include "op_int.h"
 
 #define WAIT_STACK_NR 64 /* futures whose records stand on the stack; for more they are allocated */
@@ -35,6 +35,7 @@ static bool wait_is_over(struct aion_future *const *futures, size_t nr, enum aio
 static int suspend_any(struct aion_loop *loop, struct aion_task *task, struct aion_future *const *futures, size_t nr,
 		       struct aion__waiter *records)
 {
+	task->wait_nr = 0;
 	for (size_t i = 0; i < nr; i++) {
 		records[i].future = NULL;
 		if (aion__future_is_done(futures[i]))
@@ -44,6 +45,7 @@ static int suspend_any(struct aion_loop *loop, struct aion_task *task, struct ai
 		AION_BUG_ON(futures[i]->kind == AION__FUTURE_OP && futures[i]->state != AION__OP_IN_FLIGHT,
 			    "idle operation awaited");
 		aion__future_add_waiter(futures[i], &records[i], &task->runnable);
+		task->wait_nr++;
 	}
 	task->is_interruptible = true;
 	task->waits_for = NULL;
@@ -70,6 +72,14 @@ static int64_t wait_with(struct aion_loop *loop, struct aion_task *task, struct 
 	return (int64_t)done;
 }
 
+/* What is done already was not awaited by anybody else, perhaps; what is not has a waiter from now on. */
+static void waited_for(struct aion_loop *loop, struct aion_future *const *futures, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (aion__future_is_done(futures[i]))
+			aion__debug_received(loop, futures[i]);
+}
+
 int64_t aion_wait(struct aion_future *const *futures, size_t nr, enum aion_wait_mode mode)
 {
 	struct aion_loop *loop = aion__loop();
@@ -84,6 +94,8 @@ int64_t aion_wait(struct aion_future *const *futures, size_t nr, enum aion_wait_
 	if (mode > AION_WAIT_FIRST_ERROR)
 		return -EINVAL;
 	aion__loop_spend(loop, task);
+	if (aion__unlikely(loop->debug))
+		waited_for(loop, futures, nr);
 	if (wait_is_over(futures, nr, mode, &done))
 		return (int64_t)done;
 	if (nr > WAIT_STACK_NR) {
@@ -107,6 +119,8 @@ int64_t aion_gather(struct aion_future *const *futures, size_t nr, int64_t *ret_
 	if (!task)
 		return aion__loop_refuses(loop);
 	aion__loop_spend(loop, task);
+	if (aion__unlikely(loop->debug))
+		waited_for(loop, futures, nr);
 	/* One after another: the last to end decides when all are done. Nothing is recorded. */
 	for (size_t i = 0; i < nr; i++) {
 		bool was_done = aion__future_is_done(futures[i]);
@@ -121,7 +135,7 @@ int64_t aion_gather(struct aion_future *const *futures, size_t nr, int64_t *ret_
 			gave_up = true;
 		/* The results are the caller's only once he has them all. */
 		if (!was_received)
-			futures[i]->flags &= (uint16_t)~AION__OP_RECEIVED;
+			futures[i]->flags = (uint16_t)((futures[i]->flags & ~AION__OP_RECEIVED) | AION__OP_SEEN);
 		if (result < 0 && first_error == 0)
 			first_error = result;
 	}
