@@ -94,7 +94,8 @@ struct aion_chunk_options {
 	size_t chunk_size;  /* bytes [256 KiB]; rounded up to 4 KiB */
 	unsigned window_nr; /* chunks in memory, so reads in flight [8] */
 	/* Worker threads on which the callback runs, several at once and in no order, pipes after all else; 0: the loop's
-	 * thread, in order. -1: as many as this process has processors. Further than the loop's workers it does not go. */
+	 * thread, in order. -1: as many as this process has processors. They are the loop's workers, of which there are
+	 * worker_max at most, and busy with this until the end. */
 	int worker_nr;
 	bool unordered; /* on the loop's thread, without records: whichever chunk has been read first */
 	/* Records: every chunk ends with a delimiter, with its source or before skipped bytes, so none is cut. */

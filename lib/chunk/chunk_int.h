@@ -4,7 +4,7 @@
 /*
  * The parts of a run of the chunk processor. A source is opened (source.c) and read place by place, a place being
  * chunk_size bytes at a multiple of that from where the source begins: on the loop's thread through a window of slots
- * (window.c), on workers each taking the next place (worker.c). What has no positions is read on the loop's thread as it
+ * (window.c), on workers each taking the next place (worker.c, place.c). What has no positions is read on the loop's thread as it
  * comes (stream.c). Both fill a span (span.c), which knows short reads, alignment and read errors. Records that cross
  * places are put together in record.c, or by the workers themselves.
  */
