@@ -101,6 +101,81 @@ Test(chunk_fault, short_reads_give_whole_records)
 	on_machines(short_records, 20, AION_SIM_ROUGH);
 }
 
+/* A slow disk does not keep back what has been read, if the order does not matter; it does if it matters. */
+static int64_t stalls(void *arg)
+{
+	struct aion_sim *sim = arg;
+	char *content = content_make(sim, 13, 0);
+	size_t overtaken_nr = 0;
+
+	aion_sim_knob_set(sim, AION_SIM_TRY, 0);
+	aion_sim_knob_set(sim, AION_SIM_INLINE, 0);
+	aion_sim_knob_set(sim, AION_SIM_STALL, 300000);
+	for (int i = 0; i < 6; i++) {
+		struct aion_chunk_options options = {.chunk_size = 4096, .unordered = i % 2};
+		struct seen seen;
+
+		seen_init(&seen, SIZE);
+		assert_result(aion_chunk_path("/f", seen_note, &seen, &options), SIZE);
+		seen_is(&seen, content, 0, SIZE);
+		cr_assert(options.unordered || !seen.is_unordered);
+		overtaken_nr += seen.is_unordered;
+		seen_fini(&seen);
+	}
+	cr_assert_gt(overtaken_nr, 0);
+	free(content);
+	return 4711;
+}
+
+Test(chunk_fault, unordered_chunks_overtake_one_that_stalls)
+{
+	on_machines(stalls, 10, AION_SIM_CALM);
+}
+
+/* Cuts the file in the middle of a place that is being read. */
+struct cut {
+	struct seen seen;
+	int fd;
+	int64_t size;
+};
+
+static int64_t cut_see(struct aion_chunk *chunk, void *arg)
+{
+	struct cut *cut = arg;
+
+	if (chunk->idx == 1)
+		assert_result(aion_ftruncate(cut->fd, cut->size), 0);
+	return seen_note(chunk, &cut->seen);
+}
+
+static int64_t short_cut(void *arg)
+{
+	struct aion_sim *sim = arg;
+
+	for (int64_t i = 0; i < 10; i++) {
+		char *content = content_make(sim, 12, 0);
+		struct aion_chunk_options options = {.chunk_size = 8192, .window_nr = 6};
+		struct cut cut = {.size = 20000 + i * 2000};
+
+		aion_sim_knob_set(sim, AION_SIM_SHORT_READ, 600000);
+		cut.fd = (int)aion_openat(AT_FDCWD, "/f", O_RDWR, 0);
+		cr_assert_geq(cut.fd, 0);
+		seen_init(&cut.seen, SIZE);
+		cr_assert_geq(aion_chunk_path("/f", cut_see, &cut, &options), cut.size);
+		cr_assert(!cut.seen.is_unordered, "behind the end nothing is seen");
+		cr_assert_eq(memcmp(cut.seen.bytes, content, cut.seen.end), 0);
+		seen_fini(&cut.seen);
+		aion_close(cut.fd);
+		free(content);
+	}
+	return 4711;
+}
+
+Test(chunk_fault, behind_a_new_end_nothing_is_seen)
+{
+	on_machines(short_cut, 20, AION_SIM_CALM);
+}
+
 /* A pipe on the machine, read where one read is cut anywhere. */
 static int64_t write_pipe(void *arg)
 {

@@ -292,3 +292,33 @@ TASK_TEST(chunk_modes, workers_leave_pipes_to_the_loop)
 	seen_fini(&seen);
 	close(fds[0]);
 }
+
+/* The most that was resident while the callback ran. */
+static int64_t see_resident(struct aion_chunk *chunk, void *most)
+{
+	size_t size = test_resident_size();
+
+	(void)chunk;
+	if (size > *(size_t *)most)
+		*(size_t *)most = size;
+	return 0;
+}
+
+/* Cold, so that the whole window is in use. */
+TASK_TEST(chunk_modes, memory_is_bounded_by_the_window)
+{
+	TEST_NEEDS_KERNEL("what a machine holds is the process's");
+	TEST_DIR();
+	const size_t file_size = (size_t)32 << 20, chunk_size = (size_t)64 << 10;
+	struct aion_chunk_options options = {.chunk_size = chunk_size, .window_nr = 8};
+	int fd = test_file_make("f", file_size);
+	size_t before, most = 0;
+
+	if (test_is_small())
+		cr_skip_test("the sanitizers' memory is counted, too");
+	test_file_drop(fd, 0, file_size);
+	before = test_resident_size();
+	assert_result(aion_chunk_path("f", see_resident, &most, &options), (int64_t)file_size);
+	cr_assert_leq(most, before + 8 * chunk_size + (1 << 20));
+	close(fd);
+}
