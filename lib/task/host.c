@@ -10,10 +10,9 @@
 #include <unistd.h>
 
 #include "alloc_int.h"
-#include "interrupt_int.h"
-#include "loop_int.h"
 #include "debug_int.h"
 #include "inspect_int.h"
+#include "interrupt_int.h"
 #include "syscall_int.h"
 
 #define ENTRY_NR 1024                     /* submission queue entries */

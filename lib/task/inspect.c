@@ -123,6 +123,7 @@ static void wait_set_future(struct aion_task_wait *wait, const struct aion_futur
 		wait_set(wait, AION_WAITS_PROMISE, "promise", future);
 		break;
 	case AION__FUTURE_WAIT:
+	case AION__FUTURE_REMOTE:
 		wait_set(wait, AION_WAITS_OBJECT, queued->noun, queued->object);
 		break;
 	case AION__FUTURE_CALL:

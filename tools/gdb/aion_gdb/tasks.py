@@ -213,7 +213,7 @@ def op_text(op):
 	future = op["future"]
 	fd = int(future["fd"])
 	# aion_nop() does not write its opcode.
-	is_bare = not number(op["task"]) and fd == -1 and not int(future["flags"]) & constant("AION__OP_HANDLER")
+	is_bare = int(future["flags"]) & constant("AION__OP_BARE")
 	opcode = 0 if is_bare else int(op["opcode"])
 	name = OPCODES[opcode] if opcode < len(OPCODES) else "opcode %d" % opcode
 	if future["flags"] & constant("AION__OP_CANCEL_SENT"):
@@ -241,7 +241,7 @@ def future_text(loop, address):
 		text = timer_text(loop, around(address, "struct aion_timer", "future"))
 	elif kind == constant("AION__FUTURE_HELD"):
 		text = "promise or buffer %#x" % address
-	elif kind == constant("AION__FUTURE_WAIT"):
+	elif kind in (constant("AION__FUTURE_WAIT"), constant("AION__FUTURE_REMOTE")):
 		wait = around(address, "struct aion__wait", "future")
 		text = "%s %#x" % (wait["noun"].string() if number(wait["noun"]) else "queue", number(wait["object"]))
 	elif kind == constant("AION__FUTURE_CALL"):
