@@ -5,8 +5,8 @@
 set -u
 tool=${AIO_CAT:?the path of aio-cat}
 seed=${AION_TEST_SEED:-1}
-input_nr=24
-[ -z "${AION_TEST_SMALL:-}" ] || input_nr=8
+input_nr=12
+[ -z "${AION_TEST_SMALL:-}" ] || input_nr=4
 unset POSIXLY_CORRECT
 export LC_ALL=C
 
