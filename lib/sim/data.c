@@ -173,10 +173,11 @@ static void block_zero(struct aion__sim_block *block, size_t begin, size_t end)
 
 static void data_remove(struct aion_sim *sim, struct aion__sim_data *data, size_t place, size_t nr)
 {
-	struct aion__sim_block *first = &data->blocks[place];
+	struct aion__sim_block *first;
 
 	if (!nr)
-		return;
+		return; /* there may be no blocks at all */
+	first = &data->blocks[place];
 	for (size_t i = 0; i < nr; i++) {
 		quota_give(sim, &first[i], 0);
 		aion__sim_free(first[i].memory);
