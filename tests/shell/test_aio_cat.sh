@@ -325,6 +325,13 @@ holds 'a new file' '"$cat" -o new a big b && cat a big b | cmp - new && : >other
 holds 'a file is replaced' 'echo old >f; chmod 640 f; ln f other; "$cat" -o f a && cmp a f && test "$(stat -c %a f)" = 640 && test "$(cat other)" = old'
 holds 'a file made of itself' '"$cat" -o a a b a && printf "a\nb\na\n" | cmp - a'
 holds 'through a link' 'ln -s a l; "$cat" -o l b && test -h l && cmp a b'
+holds 'through a dangling link' 'mkdir d; ln -s ../made d/l; "$cat" -o d/l b && test -h d/l && cmp made b'
+! $closed_stays || holds 'with standard output closed' '"$cat" -o f a >&- && cmp a f'
+holds 'signals that are ignored stay so' '(trap "" INT TERM; { cat a; sleep 0.6; cat b; } | "$cat" -o f - & sleep 0.3; kill -INT $!; kill -TERM $!; wait $!) &&
+	cat a b | cmp - f'
+holds '--engine=sync can be stopped' 'echo old >f; mkfifo f2; exec 9<>f2; setsid env --default-signal=INT,TERM "$cat" --engine=sync -o f f2 & sleep 0.5
+	kill -INT $!; wait $!; test $? = 130 && test "$(cat f)" = old && rm f2'
+holds '--direct leaves the flags of standard input' '{ "$cat" --direct -; grep ^flags: /proc/self/fdinfo/0; } <size4096 | tail -c 20 | grep -qv 4[0-9][0-9][0-9][0-9]$'
 holds 'on the disk' '"$cat" --fsync -o f a big && cat a big | cmp - f'
 holds 'to a device' '"$cat" -o /dev/null a'
 holds 'to a FIFO' 'cat fifo >got & "$cat" -o fifo a && wait && cmp a got'

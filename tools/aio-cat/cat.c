@@ -47,8 +47,8 @@ static AION_SUSPENDS int64_t copy_regular(struct cat *cat, const struct source *
 	struct stream stream = stream_of(cat, source, fd);
 	int64_t begin = fd == STDIN_FILENO ? lseek(fd, 0, SEEK_CUR) : 0, result;
 
-	if (cat->options.direct)
-		fcntl(fd, F_SETFL, O_DIRECT); /* a refusal costs the page cache only */
+	if (cat->options.direct && fd != STDIN_FILENO) /* whose flags are also others' */
+		fcntl(fd, F_SETFL, O_DIRECT);          /* a refusal costs the page cache only */
 	stream.off += begin;
 	stream.end = stream.end > INT64_MAX - begin ? INT64_MAX : stream.end + begin;
 	result = stream_file(&stream);
@@ -178,11 +178,25 @@ static int64_t stop_wait(void *arg)
 	return 0;
 }
 
+/* Those that are not ignored; that would stay so in cat. */
+static int stop_open(struct cat *cat)
+{
+	static const int stop_signals[] = {SIGINT, SIGTERM};
+	int numbers[3] = {0}, nr = 0;
+	struct sigaction action;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (sigaction(stop_signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			numbers[nr++] = stop_signals[i];
+	}
+	return nr ? aion_signal_open(&cat->stop_watch, numbers) : 0;
+}
+
 static AION_SUSPENDS int cat_in_group(struct cat *cat)
 {
 	const struct stat *output = &cat->writer.info;
 	struct aion_handle progress, stop;
-	bool can_stop = cat->output.is_new;
+	bool can_stop = cat->stop_watch.is_open;
 	int result;
 
 	if (cat->options.progress)
@@ -200,15 +214,15 @@ static AION_SUSPENDS int cat_in_group(struct cat *cat)
 
 int64_t cat_run(void *arg)
 {
-	static const int stop_signals[] = {SIGINT, SIGTERM, 0};
 	struct cat *cat = arg;
 	int64_t result;
 
 	result = pool_init(&cat->pool);
 	if (result < 0)
 		return result;
-	if (cat->output.is_new)
-		result = aion_signal_open(&cat->stop_watch, stop_signals);
+	/* Plain system calls cannot be broken off: a signal kills, which leaves the file as it was, too. */
+	if (cat->output.is_new && !cat->options.is_sync)
+		result = stop_open(cat);
 	if (result == 0) {
 		aion_group_enter(&cat->group);
 		result = cat_in_group(cat);

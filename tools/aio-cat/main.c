@@ -102,11 +102,13 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	result = output_open(&cat.output, &cat.options);
 	if (result < 0) {
+		output_close(&cat.output, false);
 		message_name(cat.options.output_name, strerror(-result));
 		return EXIT_FAILURE;
 	}
 	result = writer_init(&cat.writer, &cat.pool, &cat.options);
 	if (result < 0) {
+		output_close(&cat.output, false);
 		message_error("standard output", result);
 		return EXIT_FAILURE;
 	}

@@ -84,10 +84,13 @@ bool names_read(struct options *options)
 	if (!from_stdin)
 		close(fd);
 	if (result < 0) {
+		free(text);
 		message_name(options->files0_name, strerror(-result));
 		return false;
 	}
 	result = names_split(options, text, size, from_stdin);
+	if (result < 0)
+		free(text);
 	if (result == -ENOMEM)
 		message_error("--files0-from", result);
 	return result == 0;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "aio_cat.h"
 
 #define NAME_TRY_NR 100 /* temporary names that are tried */
+#define LINK_NR_MAX 40  /* links that are followed, as in the kernel */
 
 static char *directory_of(const char *path)
 {
@@ -78,6 +80,50 @@ static int open_over(struct output *output, const struct stat *old)
 	return fchmod(fd, old->st_mode & 07777) < 0 ? -errno : fd;
 }
 
+/* Where a link leads, from the directory in which it lies. */
+static char *link_target(const char *path)
+{
+	char target[PATH_MAX], *directory, *result = NULL;
+	ssize_t size = readlink(path, target, sizeof(target) - 1);
+
+	if (size < 0)
+		return NULL;
+	target[size] = '\0';
+	if (target[0] == '/')
+		return strdup(target);
+	directory = directory_of(path);
+	if (directory && asprintf(&result, "%s/%s", directory, target) < 0)
+		result = NULL;
+	free(directory);
+	return result;
+}
+
+/* The file's own path: a link is followed, and what it leads to is replaced, or made. */
+static char *path_resolve(const char *name)
+{
+	char *path = realpath(name, NULL), *next;
+
+	if (path || errno != ENOENT)
+		return path;
+	path = strdup(name);
+	for (int i = 0; path && i < LINK_NR_MAX && (next = link_target(path)) != NULL; i++) {
+		free(path);
+		path = next;
+	}
+	return path;
+}
+
+/* Standard output may have been closed: then it is the very number that the file has got. */
+static int become_stdout(int fd)
+{
+	if (fd == STDOUT_FILENO)
+		return fcntl(fd, F_SETFD, 0) < 0 ? -errno : 0;
+	if (dup2(fd, STDOUT_FILENO) < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
 int output_open(struct output *output, const struct options *options)
 {
 	struct stat old;
@@ -86,12 +132,9 @@ int output_open(struct output *output, const struct options *options)
 	if (!options->output_name)
 		return 0;
 	output->sync = options->output_sync;
-	/* A link is followed: what it leads to is replaced. */
-	output->path = realpath(options->output_name, NULL);
+	output->path = path_resolve(options->output_name);
 	if (!output->path)
-		output->path = errno == ENOENT ? strdup(options->output_name) : NULL;
-	if (!output->path)
-		return errno ? -errno : -ENOMEM;
+		return -errno;
 	if (stat(output->path, &old) < 0) {
 		fd = open_new(output);
 		output->is_new = true;
@@ -102,12 +145,7 @@ int output_open(struct output *output, const struct options *options)
 		fd = open(output->path, O_WRONLY | O_CLOEXEC);
 		fd = fd < 0 ? -errno : fd;
 	}
-	if (fd < 0)
-		return fd;
-	if (dup2(fd, STDOUT_FILENO) < 0)
-		return -errno;
-	close(fd);
-	return 0;
+	return fd < 0 ? fd : become_stdout(fd);
 }
 
 /* Give the file a name beside the one that it will have. */
