@@ -44,6 +44,7 @@
 #include <aion/task.h>
 #include <aion/thread_queue.h>
 #include <aion/timer.h>
+#include <aion/transform.h>
 #include <aion/worker_pool.h>
 #include <aion/xattr.h>
 #endif

@@ -97,7 +97,7 @@ static AION_SUSPENDS int64_t read_source(struct aion__chunk_run *run, struct aio
 	return result;
 }
 
-static AION_SUSPENDS int64_t read_in_order(struct aion__chunk_run *run)
+int64_t aion__chunk_read_in_order(struct aion__chunk_run *run)
 {
 	struct aion__chunk_window *window;
 	int64_t result = aion__chunk_window_create(run, &window);
@@ -156,8 +156,8 @@ static bool source_is_valid(const struct aion_source *source)
 	return source->size >= 0 && source->off >= (source->path ? 0 : -1);
 }
 
-static int64_t run_init(struct aion__chunk_run *run, const struct aion_source *sources, size_t nr, aion_chunk_fn *fn,
-			void *arg, const struct aion_chunk_options *options)
+int64_t aion__chunk_run_init(struct aion__chunk_run *run, const struct aion_source *sources, size_t nr,
+			     aion_chunk_fn *fn, void *arg, const struct aion_chunk_options *options)
 {
 	size_t i;
 
@@ -174,7 +174,7 @@ static int64_t run_init(struct aion__chunk_run *run, const struct aion_source *s
 }
 
 /* Sizes are asked for only if there is somebody to tell them to. */
-static AION_SUSPENDS void run_begin(struct aion__chunk_run *run)
+void aion__chunk_run_begin(struct aion__chunk_run *run)
 {
 	size_t i, first = run->options.resume_source_idx;
 
@@ -190,7 +190,7 @@ static AION_SUSPENDS void run_begin(struct aion__chunk_run *run)
 		run->progress.total_size -= (uint64_t)run->options.resume_off;
 }
 
-static AION_SUSPENDS int64_t run_end(struct aion__chunk_run *run, int64_t result)
+int64_t aion__chunk_run_end(struct aion__chunk_run *run, int64_t result)
 {
 	struct aion_chunk_progress *progress = &run->progress;
 	int64_t told;
@@ -218,13 +218,14 @@ int64_t aion_chunk_process(const struct aion_source *sources, size_t nr, aion_ch
 	int64_t result = aion_checkpoint();
 
 	if (result >= 0)
-		result = run_init(&run, sources, nr, fn, arg, options);
+		result = aion__chunk_run_init(&run, sources, nr, fn, arg, options);
 	if (result < 0)
 		return result;
-	run_begin(&run);
+	aion__chunk_run_begin(&run);
 	if (run.options.resume_source_idx < nr)
-		result = aion__chunk_is_offloaded(&run) ? aion__chunk_workers_run(&run) : read_in_order(&run);
-	return run_end(&run, result);
+		result = aion__chunk_is_offloaded(&run) ? aion__chunk_workers_run(&run)
+							: aion__chunk_read_in_order(&run);
+	return aion__chunk_run_end(&run, result);
 }
 
 int64_t aion_chunk_path(const char *path, aion_chunk_fn *fn, void *arg, const struct aion_chunk_options *options)

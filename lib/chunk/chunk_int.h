@@ -80,6 +80,13 @@ struct aion__chunk_sink {
 
 /* ---- chunk.c */
 
+/* A run: its options looked at and completed; its beginning; on the loop's thread, its middle; its end, which gives the
+ * result and tells it to whom the options name. */
+int64_t aion__chunk_run_init(struct aion__chunk_run *run, const struct aion_source *sources, size_t nr,
+			     aion_chunk_fn *fn, void *arg, const struct aion_chunk_options *options);
+AION_SUSPENDS void aion__chunk_run_begin(struct aion__chunk_run *run);
+AION_SUSPENDS int64_t aion__chunk_read_in_order(struct aion__chunk_run *run);
+AION_SUSPENDS int64_t aion__chunk_run_end(struct aion__chunk_run *run, int64_t result);
 /* The first failure in the order of the bytes is kept. Gives the error. */
 int64_t aion__chunk_fail(struct aion__chunk_run *run, size_t source_idx, int64_t off, int64_t error, const char *what);
 /* A piece as the callback gets it. */
