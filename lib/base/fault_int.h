@@ -19,6 +19,7 @@ enum aion__fault {
 	AION__FAULT_CQE_RESULT,     /* a completion carries the value instead of its result */
 	AION__FAULT_THREAD_CREATE,  /* pthread_create fails with the value */
 	AION__FAULT_EVENTFD,        /* eventfd fails with the value */
+	AION__FAULT_TMPFILE,        /* a file without a name cannot be had */
 	AION__FAULT_NR,
 };
 

@@ -17,7 +17,7 @@
 #include <aion/offload.h>
 #include <aion/scope.h>
 
-#include "assert_int.h"
+#include "fault_int.h"
 #include "transform_int.h"
 
 #define MODE_DEFAULT 0666
@@ -59,11 +59,15 @@ static int open_named(struct aion__target *target)
 
 static int open_new(struct aion__target *target)
 {
-	int fd = open(target->directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, target_mode(target));
+	int fd = aion__fault_hit(AION__FAULT_TMPFILE);
 
-	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
+	if (!fd)
+		fd = open(target->directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, target_mode(target));
+	if (fd == -1)
+		fd = -errno;
+	if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -EINVAL)
 		return open_named(target);
-	return fd < 0 ? -errno : fd;
+	return fd;
 }
 
 /* The path without links, and the directory. What does not exist yet is taken as it is called. */
