@@ -41,14 +41,13 @@ struct transform {
 	const struct aion_chunk_options *options; /* the caller's; NULL: none */
 	struct aion_group group;                  /* of the jobs */
 	struct aion_scope reading;
-	struct aion_future *waiter; /* the run, for something to be free, or for the end */
+	struct aion_future *waiter; /* the run, for something to be free */
 	unsigned worker_nr;
-	unsigned running_nr; /* jobs that have a task */
-	uint64_t next_idx;   /* of the next chunk */
-	uint64_t turn_idx;   /* whose turn it is */
-	uint64_t done_idx;   /* all before are written, and free */
-	uint64_t cut_idx;    /* this one failed, so what follows is dropped; UINT64_MAX: none */
-	int64_t next_off;    /* in the target, where the job whose turn it is begins */
+	uint64_t next_idx; /* of the next chunk */
+	uint64_t turn_idx; /* whose turn it is */
+	uint64_t done_idx; /* all before are written, and free */
+	uint64_t cut_idx;  /* this one failed, so what follows is dropped; UINT64_MAX: none */
+	int64_t next_off;  /* in the target, where the job whose turn it is begins */
 	/* What is written, without a hole: */
 	int64_t done_off;
 	size_t resume_source_idx;
@@ -231,7 +230,6 @@ static int64_t job_task(void *arg)
 		job->is_written = true;
 		transform_advance(transform);
 	}
-	transform->running_nr--;
 	transform_wake(transform);
 	return result < 0 && !transform->run.failure.error ? result : 0;
 }
@@ -290,14 +288,9 @@ static AION_SUSPENDS int64_t transform_await_job(struct transform *transform)
 static int64_t job_start(struct job *job)
 {
 	struct transform *transform = job->transform;
-	int64_t result;
 
 	transform->next_idx++;
-	transform->running_nr++;
-	result = aion_spawn_now(&transform->group, job_task, job);
-	if (result < 0)
-		transform->running_nr--;
-	return result;
+	return aion_spawn_now(&transform->group, job_task, job);
 }
 
 static int64_t transform_chunk(struct aion_chunk *chunk, void *arg)
@@ -371,7 +364,7 @@ static AION_SUSPENDS int64_t transform_copy(struct transform *transform)
 /* A job without a task, for want of memory, is in the group's result. */
 static AION_SUSPENDS int64_t transform_read(struct transform *transform)
 {
-	int64_t result, drained = 0;
+	int64_t result, joined;
 
 	aion_group_enter(&transform->group);
 	aion_scope_enter(&transform->reading, AION_NEVER);
@@ -379,14 +372,12 @@ static AION_SUSPENDS int64_t transform_read(struct transform *transform)
 	if (result >= 0)
 		result = aion__chunk_read_in_order(&transform->run);
 	aion_scope_leave(&transform->reading);
-	while (transform->running_nr && drained >= 0)
-		drained = transform_wait(transform);
-	drained = aion_group_leave(&transform->group, drained);
-	AION_ASSERT(result < 0 || drained < 0 || transform->cut_idx < UINT64_MAX ||
+	joined = aion_group_leave(&transform->group, 0); /* what was read before an error is still written */
+	AION_ASSERT(result < 0 || joined < 0 || transform->cut_idx < UINT64_MAX ||
 		    transform->done_idx == transform->next_idx);
 	if (transform->run.failure.error)
 		return transform->run.failure.error;
-	return drained < 0 ? drained : result;
+	return joined < 0 ? joined : result;
 }
 
 static AION_SUSPENDS int64_t transform_write(struct transform *transform, const struct aion_target *spec)

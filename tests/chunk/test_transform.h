@@ -11,7 +11,8 @@ struct work {
 	atomic_size_t call_nr;
 	int64_t fail_off; /* the chunk that contains this byte fails; -1: none */
 	int64_t fail_with;
-	bool must_yield; /* suspend in the callback */
+	bool fails_behind; /* so do all chunks behind it */
+	bool must_yield;   /* suspend in the callback */
 };
 
 #define WORK()                                                                                                         \
@@ -24,7 +25,9 @@ static inline int64_t work_begin(struct work *work, const struct aion_chunk *chu
 	atomic_fetch_add(&work->call_nr, 1);
 	if (work->must_yield)
 		aion_yield();
-	return work->fail_off >= chunk->off && work->fail_off < chunk->off + (int64_t)chunk->size ? work->fail_with : 0;
+	if (work->fail_off < 0 || work->fail_off >= chunk->off + (int64_t)chunk->size)
+		return 0;
+	return work->fails_behind || work->fail_off >= chunk->off ? work->fail_with : 0;
 }
 
 /* Changes bytes in place. */

@@ -49,6 +49,42 @@ TASK_TEST(transform_error, a_callbacks_error_leaves_what_was_before_it)
 	}
 }
 
+/* All chunks from this one on fail, some of them at once: what was before comes, and nothing behind. */
+static void check_cut(int worker_nr, bool is_pipe)
+{
+	const struct aion_source source = {.path = "in"};
+	struct aion_target target = {0};
+	struct aion_chunk_failure failure = {0};
+	struct aion_chunk_options options = {.chunk_size = 4096, .worker_nr = worker_nr, .ret_failure = &failure};
+	struct work work = {.fail_off = 40960, .fail_with = -EXFULL, .fails_behind = worker_nr % 2};
+	char content[60000];
+	int fds[2];
+
+	if (is_pipe)
+		test_pipe(fds);
+	else
+		fds[0] = fds[1] = open("out", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	target.fd = fds[1];
+	assert_result(aion_transform(&source, 1, work_flip, &work, &target, &options), -EXFULL);
+	assert_failure(failure, 0, 40960, -EXFULL, "callback");
+	cr_assert_eq(read(fds[0], content, sizeof(content)), 40960);
+	for (size_t i = 0; i < 40960; i++)
+		cr_assert_eq(content[i], (char)~test_byte(i));
+	close(fds[0]);
+	if (is_pipe)
+		close(fds[1]);
+}
+
+TASK_TEST(transform_error, nothing_is_written_behind_a_chunk_that_failed)
+{
+	TEST_DIR();
+
+	close(test_file_make("in", 200000));
+	for (int i = 0; i < 10; i++)
+		for (int worker_nr = 0; worker_nr < 6; worker_nr++)
+			check_cut(worker_nr, i % 2);
+}
+
 TASK_TEST(transform_error, a_callback_on_a_worker_ends_a_pipe)
 {
 	TEST_DIR();
@@ -279,11 +315,26 @@ TASK_TEST(transform_error, cancelled_in_the_middle)
 	assert_file("out", "old", 3);
 }
 
+/* What is told to be resumable has been written. */
+static int64_t note_resume(const struct aion_chunk_progress *progress, void *resume_off)
+{
+	if (progress->resume_off > *(int64_t *)resume_off)
+		*(int64_t *)resume_off = progress->resume_off;
+	return 0;
+}
+
 static void check_stuck(aion_transform_fn *fn, int worker_nr, bool to_pipe)
 {
 	struct aion_source source = {.path = "in"};
 	struct aion_target target = {.path = "out", .atomic = true};
-	struct aion_chunk_options options = {.chunk_size = 4096, .worker_nr = worker_nr};
+	int64_t resume_off = -1;
+	struct aion_chunk_options options = {
+		.chunk_size = 4096,
+		.worker_nr = worker_nr,
+		.progress = note_resume,
+		.progress_arg = &resume_off,
+		.progress_ns = 1,
+	};
 	struct work work = WORK();
 	struct aion_scope scope;
 	int fds[2];
@@ -297,6 +348,7 @@ static void check_stuck(aion_transform_fn *fn, int worker_nr, bool to_pipe)
 	assert_result(aion_transform(&source, 1, fn, &work, &target, &options), -ECANCELED);
 	assert_result(aion_scope_leave(&scope), -ETIME);
 	cr_assert_eq(name_nr(), 1);
+	cr_assert(to_pipe ? resume_off > 0 && resume_off <= fcntl(fds[1], F_GETPIPE_SZ) : resume_off == 0);
 	close(fds[0]);
 	close(fds[1]);
 }

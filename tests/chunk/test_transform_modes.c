@@ -169,6 +169,35 @@ TASK_TEST(transform_modes, pipes_become_what_the_callback_makes_of_them)
 				check_pipe(&kinds[i], sizes[k], from_pipe, &random);
 }
 
+static int64_t feed_fifo(void *arg)
+{
+	struct feed *feed = arg;
+	int64_t fd = aion_openat(AT_FDCWD, "fifo", O_WRONLY | O_CLOEXEC, 0);
+
+	cr_assert_geq(fd, 0);
+	feed->fd = (int)fd;
+	return feed_task(feed);
+}
+
+/* It has one writer, so it can be opened once. */
+TASK_TEST(transform_modes, a_named_pipe_is_opened_once)
+{
+	TEST_DIR();
+	const struct aion_source source = {.path = "fifo"};
+	const struct aion_target target = {.path = "out"};
+	char content[100000];
+	struct feed feed = {-1, content, sizeof(content)};
+	struct aion_group group;
+
+	test_fill(content, sizeof(content), 0);
+	cr_assert_eq(mkfifo("fifo", 0600), 0);
+	aion_group_enter(&group);
+	aion_spawn(&group, feed_fifo, &feed);
+	assert_result(aion_transform(&source, 1, NULL, NULL, &target, NULL), 100000);
+	assert_result(aion_group_leave(&group, 0), 0);
+	assert_file("out", content, 100000);
+}
+
 /* Ranges, a pipe and an empty file between files: the copy leaves to reading what it cannot, and takes nothing twice. */
 TASK_TEST(transform_modes, several_sources_come_one_after_the_other)
 {

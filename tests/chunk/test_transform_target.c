@@ -145,7 +145,14 @@ TASK_TEST(transform_target, a_descriptor_that_appends_appends)
 	test_fill(expected + 3, 100000, 0);
 	assert_result(aion_transform(&source, 1, NULL, NULL, &target, &options), 100000);
 	assert_file("out", expected, 100003);
+	cr_assert_eq(lseek(fd, 0, SEEK_CUR), 100003);
 	close(fd);
+}
+
+static int64_t write_a_byte(const struct aion_chunk *chunk, struct aion_output *output, void *unused)
+{
+	(void)unused;
+	return aion_output_write(output, chunk->data, 1);
 }
 
 /* Reserved and not used: given back. */
@@ -153,14 +160,17 @@ TASK_TEST(transform_target, allocated_space_does_not_stay)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
-	const struct aion_target target = {.path = "out", .allocate = true};
-	struct aion_chunk_options options = {.resume_off = 4000000};
+	struct aion_target target = {.path = "out", .allocate = true};
+	struct aion_chunk_options options = {.chunk_size = 40960};
 	struct stat status;
 
-	close(test_file_make("in", 4000100));
-	assert_result(aion_transform(&source, 1, NULL, NULL, &target, &options), 100);
-	cr_assert_eq(stat("out", &status), 0);
-	cr_assert(status.st_size == 100 && status.st_blocks < 1000);
+	close(test_file_make("in", 4096000));
+	for (int atomic = 0; atomic < 2; atomic++) {
+		target.atomic = atomic;
+		assert_result(aion_transform(&source, 1, write_a_byte, NULL, &target, &options), 100);
+		cr_assert_eq(stat("out", &status), 0);
+		cr_assert(status.st_size == 100 && status.st_blocks < 1000);
+	}
 }
 
 /* A run that fails, and another that goes on from where it was: together they are one. */
@@ -249,4 +259,31 @@ TASK_TEST(transform_target, a_copy_can_be_gone_on_with)
 	content = file_content("out", &size);
 	cr_assert(size == 60000000 && test_is_filled(content, size, 0));
 	free(content);
+}
+
+static int64_t append_from_now_on(const struct aion_chunk_progress *progress, void *fd)
+{
+	(void)progress;
+	cr_assert_eq(fcntl(*(int *)fd, F_SETFL, O_APPEND), 0);
+	return 0;
+}
+
+/* copy_file_range() refuses what appends. */
+TASK_TEST(transform_target, where_the_kernels_copy_stops_reading_and_writing_go_on)
+{
+	TEST_DIR();
+	const struct aion_source source = {.path = "in"};
+	int fd = open("out", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	const struct aion_target target = {.fd = fd};
+	struct aion_chunk_options options = {
+		.progress = append_from_now_on, .progress_arg = &fd, .progress_ns = 1, .window_nr = 1};
+	char *content;
+	size_t size;
+
+	close(test_file_make("in", 40000000));
+	assert_result(aion_transform(&source, 1, NULL, NULL, &target, &options), 40000000);
+	content = file_content("out", &size);
+	cr_assert(size == 40000000 && test_is_filled(content, size, 0));
+	free(content);
+	close(fd);
 }
