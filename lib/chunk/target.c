@@ -17,6 +17,7 @@
 #include <aion/offload.h>
 #include <aion/scope.h>
 
+#include "assert_int.h"
 #include "fault_int.h"
 #include "transform_int.h"
 
@@ -321,6 +322,7 @@ int64_t aion__target_commit(struct aion__target *target, int64_t end_off)
 {
 	int64_t result = 0;
 
+	AION_ASSERT(target->fd >= 0 && !target->is_done && end_off >= target->begin_off);
 	if (target->is_own && target->is_regular && target->spec->allocate)
 		result = aion_ftruncate(target->fd, end_off); /* what was reserved and not needed */
 	if (result >= 0 && target->spec->sync) {

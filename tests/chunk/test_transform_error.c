@@ -49,7 +49,7 @@ TASK_TEST(transform_error, a_callbacks_error_leaves_what_was_before_it)
 	}
 }
 
-/* All chunks from this one on fail, some of them at once: what was before comes, and nothing behind. */
+/* Chunks fail, some of them at once: what was before the first comes, and nothing behind. */
 static void check_cut(int worker_nr, bool is_pipe)
 {
 	const struct aion_source source = {.path = "in"};
@@ -363,6 +363,14 @@ TASK_TEST(transform_error, cancelled_while_nothing_comes_or_goes)
 		for (int worker_nr = 0; worker_nr < 3; worker_nr++)
 			check_stuck(work_flip, worker_nr, to_pipe);
 	}
+}
+
+Test(transform_error, outside_of_tasks_is_refused)
+{
+	const struct aion_source source = {.path = "/proc/version"};
+	const struct aion_target target = {.path = "/dev/null"};
+
+	assert_result(aion_transform(&source, 1, NULL, NULL, &target, NULL), -EBUSY);
 }
 
 #ifdef AION_FAULTS
