@@ -203,8 +203,10 @@ static void find_position(struct aion__target *target)
 
 	errno = saved;
 	target->begin_off = seek(target->fd, 0, SEEK_CUR);
-	if (flags < 0 || flags & O_APPEND || target->begin_off < 0)
+	if (flags < 0 || flags & O_APPEND || target->begin_off < 0) {
 		target->is_regular = false;
+		target->begin_off = 0;
+	}
 }
 
 /* The file is known: what it is, and that it may be written to. */
