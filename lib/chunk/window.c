@@ -19,6 +19,7 @@ struct slot {
 	struct aion__chunk_span span;
 	char *buf;
 	struct iovec iov;
+	int rw_flags; /* RWF_* that its read was started with; the file's may have been given up since */
 	struct aion_op op;
 };
 
@@ -122,9 +123,10 @@ static void slot_start(struct aion__chunk_window *window, struct slot *slot)
 	if (file->is_direct)
 		size = aion__chunk_round_up(size);
 	window->flight[window->flight_nr++] = slot;
-	if (file->rw_flags) {
+	slot->rw_flags = file->rw_flags;
+	if (slot->rw_flags) {
 		slot->iov = (struct iovec){span->buf + span->got, size};
-		aion_op_preadv2(&slot->op, file->fd, &slot->iov, 1, off, file->rw_flags);
+		aion_op_preadv2(&slot->op, file->fd, &slot->iov, 1, off, slot->rw_flags);
 	} else {
 		aion_op_pread(&slot->op, file->fd, span->buf + span->got, size, off);
 	}
@@ -193,7 +195,7 @@ static AION_SUSPENDS int64_t window_take(struct aion__chunk_window *window, stru
 	*ret_read = aion_await(&slot->op.future);
 	if (*ret_read > (int64_t)(slot->span.want - slot->span.got))
 		*ret_read = (int64_t)(slot->span.want - slot->span.got);
-	if (*ret_read == -EOPNOTSUPP && file->rw_flags) {
+	if (*ret_read == -EOPNOTSUPP && slot->rw_flags) {
 		file->rw_flags = 0;
 		*ret_read = AION__CHUNK_NO_READ;
 	}

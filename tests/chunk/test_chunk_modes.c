@@ -322,3 +322,28 @@ TASK_TEST(chunk_modes, memory_is_bounded_by_the_window)
 	cr_assert_leq(most, before + 8 * chunk_size + (1 << 20));
 	close(fd);
 }
+
+/* tmpfs cannot do without its cache. It says so of each read that is in flight, not only of the first. */
+TASK_TEST(chunk_modes, dontcache_is_a_wish_that_a_file_system_may_refuse)
+{
+	TEST_DIR_IN("/dev/shm");
+	const size_t size = 200000;
+	uint64_t random = 77;
+	char *content = test_content(size, '\n', 500, &random);
+
+	test_file_put("f", content, size);
+	for (int i = 0; i < 6; i++) {
+		struct aion_chunk_options options = {.chunk_size = 8192, .dontcache = true};
+		struct seen seen;
+
+		options.worker_nr = i / 2 == 1 ? 2 : 0;
+		options.unordered = i / 2 == 2;
+		options.records = i % 2;
+		options.delimiter = '\n';
+		seen_init(&seen, size);
+		assert_result(aion_chunk_path("f", seen_note, &seen, &options), (int64_t)size);
+		seen_is(&seen, content, 0, size);
+		seen_fini(&seen);
+	}
+	free(content);
+}
