@@ -349,8 +349,11 @@ static AION_SUSPENDS int64_t pool_run(struct aion__chunk_pool *pool)
 	if (result < 0)
 		atomic_store_explicit(&pool->must_stop, true, memory_order_relaxed);
 	left = aion_group_leave(&group, 0);
+	/* A task that could not be begun cancels the wait for the others; why is what the group says. */
+	if (left < 0 && (result >= 0 || (result == -ECANCELED && !aion_cancelled())))
+		result = left;
 	pool_look(pool);
-	return pool_result(pool, result < 0 ? result : left);
+	return pool_result(pool, result);
 }
 
 static void pool_destroy(struct aion__chunk_pool *pool)

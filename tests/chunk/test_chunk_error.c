@@ -335,6 +335,26 @@ TASK_TEST(chunk_error, without_memory_nothing_is_left)
 	cr_assert_eq(next_fd(), fd);
 }
 
+/* A caller who is not cancelled is not told that he is. */
+TASK_TEST(chunk_error, without_stacks_for_workers_there_is_no_memory)
+{
+	TEST_DIR();
+	struct aion_chunk_failure failure = {0};
+	struct aion_chunk_options options = {.chunk_size = 4096, .worker_nr = 1000, .ret_failure = &failure};
+
+	close(test_file_make("f", 10000));
+	for (unsigned after = 0; after < 3; after++) {
+		failure = (struct aion_chunk_failure){0};
+		aion__fault_arm(AION__FAULT_STACK_MAP, after, 1000, -ENOMEM);
+		assert_result(aion_chunk_path("f", see_nothing, NULL, &options), -ENOMEM);
+		aion__fault_reset();
+		assert_result(failure.error, -ENOMEM);
+		cr_assert_str_eq(failure.what, "read");
+	}
+	cr_assert(!aion_cancelled());
+	assert_result(aion_chunk_path("f", see_nothing, NULL, &options), 10000);
+}
+
 TASK_TEST(chunk_error, without_threads_there_are_no_workers)
 {
 	TEST_NEEDS_KERNEL("a machine's jobs have no threads");
