@@ -39,8 +39,11 @@ extern "C" {
 struct aion_source {
 	const char *path; /* opened for reading, and closed; NULL: fd */
 	int fd;           /* the caller's */
-	/* Bytes from the start of the file. -1: a descriptor's position, which goes behind what was read. A pipe and its
-	 * like are read as they come: 0 or -1. */
+	/*
+	 * Bytes from the start of the file. -1: a descriptor's position, which goes behind what was read; after an
+	 * error to a place before which everything has been seen, as with resume_off: what lies behind it may have been
+	 * seen in part. A pipe and its like are read as they come: 0 or -1.
+	 */
 	int64_t off;
 	int64_t size; /* bytes at most; 0: to the end */
 };

@@ -326,8 +326,8 @@ int64_t aion__chunk_window_read(struct aion__chunk_window *window, struct aion__
 		if (slot->span.is_end)
 			window_cut(window);
 		if (result >= 0) {
-			*ret_seen_off = window_seen_off(window);
-			run->progress.resume_off = window->sink.carry_size ? window->sink.carry_off : *ret_seen_off;
+			*ret_seen_off = window->sink.carry_size ? window->sink.carry_off : window_seen_off(window);
+			run->progress.resume_off = *ret_seen_off;
 		}
 	}
 	window_reap(window);

@@ -356,6 +356,18 @@ static AION_SUSPENDS int64_t pool_run(struct aion__chunk_pool *pool)
 	return pool_result(pool, result);
 }
 
+/* Everything in an open source before this has been seen. */
+static int64_t pool_seen_off(const struct aion__chunk_pool *pool, const struct aion__chunk_entry *entry)
+{
+	const struct aion__chunk_worker *worker;
+	int64_t off = entry->next_off < entry->ended_off ? entry->next_off : entry->ended_off;
+
+	for (worker = pool->workers; worker < pool->workers + pool->entry_nr; worker++)
+		if (worker->is_busy && worker->entry == entry && worker->off < off)
+			off = worker->off;
+	return off > entry->file.data_off ? off : entry->file.data_off;
+}
+
 static void pool_destroy(struct aion__chunk_pool *pool)
 {
 	unsigned i;
@@ -364,7 +376,7 @@ static void pool_destroy(struct aion__chunk_pool *pool)
 		aion__chunk_unmap(pool->workers[i].buf, pool->workers[i].buf_size);
 		/* Left open by a run that did not come to its end. */
 		if (pool->entries[i].is_open)
-			aion__chunk_close_blocking(&pool->entries[i].file, pool->entries[i].ended_off);
+			aion__chunk_close_blocking(&pool->entries[i].file, pool_seen_off(pool, &pool->entries[i]));
 	}
 	pthread_mutex_destroy(&pool->lock);
 	aion__free(pool);

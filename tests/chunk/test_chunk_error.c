@@ -58,6 +58,53 @@ TASK_TEST(chunk_error, the_callbacks_result_is_the_processors)
 	seen_fini(&seen);
 }
 
+/* The position where everything before has been seen, and from where reading goes on. */
+static void check_position(int worker_nr, bool records, bool direct)
+{
+	const size_t size = 200000;
+	uint64_t random = 99;
+	char *content = test_content(size, '\n', 700, &random);
+	struct aion_chunk_progress final;
+	struct aion_chunk_options options = {
+		.chunk_size = 8192, .worker_nr = worker_nr, .records = records, .delimiter = '\n', .direct = direct};
+	struct seen seen;
+	int64_t off;
+	int fd;
+
+	options.ret_final = &final;
+	test_file_put("f", content, size);
+	fd = open("f", O_RDONLY | O_CLOEXEC);
+	cr_assert_eq(lseek(fd, 1000, SEEK_SET), 1000);
+	seen_init(&seen, size);
+	seen.fail_nth = 6;
+	seen.fail_with = -EXFULL;
+	assert_result(aion_chunk_fd(fd, seen_note, &seen, &options), -EXFULL);
+	off = lseek(fd, 0, SEEK_CUR);
+	cr_assert(off >= 1000 && off < (int64_t)size, "%d workers: the position is %lld", worker_nr, (long long)off);
+	/* To resume among records begins behind the one in which the byte before lies. */
+	cr_assert_eq(off, final.resume_off - (worker_nr && records && off > 1000));
+	for (size_t i = 1000; i < (size_t)off; i++)
+		cr_assert_eq(seen.times[i], 1, "the byte at %zu, before %lld, was not seen", i, (long long)off);
+	if (!worker_nr)
+		cr_assert_eq(off, 1000 + (int64_t)seen.size);
+	seen_fini(&seen);
+	seen_init(&seen, size);
+	assert_result(aion_chunk_fd(fd, seen_note, &seen, &options), (int64_t)size - off);
+	seen_is(&seen, content, (size_t)off, size - (size_t)off);
+	cr_assert_eq(lseek(fd, 0, SEEK_CUR), (off_t)size);
+	seen_fini(&seen);
+	close(fd);
+	free(content);
+}
+
+TASK_TEST(chunk_error, a_position_is_left_where_all_before_was_seen)
+{
+	TEST_DIR();
+
+	for (int i = 0; i < 12; i++)
+		check_position(i / 4, i % 2, i / 2 % 2);
+}
+
 TASK_TEST(chunk_error, a_callback_on_a_worker_ends_a_pipe)
 {
 	struct aion_chunk_failure failure = {0};
@@ -283,6 +330,26 @@ TASK_TEST(chunk_error, workers_stop_when_the_task_is_cancelled)
 	assert_result(aion_chunk_path("f", see_slowly, &slow, &options), -ECANCELED);
 	assert_result(aion_scope_leave(&scope), -ETIME);
 	cr_assert_lt(slow.begun_nr, 4096);
+}
+
+TASK_TEST(chunk_error, cancelled_workers_leave_the_position_in_the_file)
+{
+	TEST_NEEDS_KERNEL("workers run while the loop waits");
+	TEST_DIR();
+	struct aion_chunk_progress final;
+	struct aion_chunk_options options = {.chunk_size = 4096, .worker_nr = 2, .ret_final = &final};
+	struct slow slow = {0};
+	struct aion_scope scope;
+	int fd;
+
+	close(test_file_make("f", 1 << 24));
+	fd = open("f", O_RDONLY | O_CLOEXEC);
+	aion_scope_enter(&scope, aion_after(5 * AION_MILLISECOND));
+	assert_result(aion_chunk_fd(fd, see_slowly, &slow, &options), -ECANCELED);
+	assert_result(aion_scope_leave(&scope), -ETIME);
+	cr_assert_lt(final.resume_off, 1 << 24);
+	cr_assert_eq(lseek(fd, 0, SEEK_CUR), final.resume_off);
+	close(fd);
 }
 
 Test(chunk_error, not_inside_a_task)
