@@ -4,9 +4,9 @@
 /*
  * The parts of a run of the chunk processor. A source is opened (source.c) and read place by place, a place being
  * chunk_size bytes at a multiple of that from where the source begins: on the loop's thread through a window of slots
- * (window.c), on workers each taking the next place (worker.c, place.c). What has no positions is read on the loop's thread as it
- * comes (stream.c). Both fill a span (span.c), which knows short reads, alignment and read errors. Records that cross
- * places are put together in record.c, or by the workers themselves.
+ * (window.c), on workers each taking the next place (worker.c, place.c). What has no positions is read on the loop's
+ * thread as it comes (stream.c). Both fill a span (span.c), which knows short reads, alignment and read errors. Records
+ * that cross places are put together in record.c, or by the workers themselves.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -59,7 +59,7 @@ struct aion__chunk_span {
 	size_t got;      /* of them, from the beginning */
 	size_t gap;      /* bytes behind what was got that could not be read, and are to be skipped */
 	size_t bad_size; /* bytes substituted */
-	bool is_end;     /* nothing comes behind what was got */
+	bool is_end;     /* nothing comes behind what was got and the gap */
 };
 
 /* Reads once; a result as of pread(2). */

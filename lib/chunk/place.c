@@ -163,9 +163,9 @@ int64_t aion__chunk_place_see(struct aion__chunk_worker *worker)
 		if (result < 0)
 			return result;
 		worker_count_bad(worker, &span);
-		if (span.is_end)
-			aion__chunk_worker_ended(worker, off + (int64_t)span.got);
 		off += (int64_t)(span.got + span.gap);
+		if (span.is_end)
+			aion__chunk_worker_ended(worker, off);
 		begin = worker_skip(worker, &span, &is_syncing);
 		result = worker_see(worker, &span, begin, options->records && !is_syncing && !span.gap && !span.is_end);
 		if (result < 0 || span.is_end)

@@ -82,6 +82,8 @@ static AION_SUSPENDS int64_t span_is_bad(const struct aion__chunk_run *run, stru
 			return size > 0 ? 0 : error;
 		}
 		bad = (size_t)left;
+		/* To find that out, a direct read would begin with this block, before the gap or over the zeros. */
+		span->is_end = true;
 	}
 	if (run->options.on_error == AION_CHUNK_SKIP) {
 		span->gap = bad;
@@ -90,7 +92,7 @@ static AION_SUSPENDS int64_t span_is_bad(const struct aion__chunk_run *run, stru
 	memset(span->buf + span->got, 0, bad);
 	span->got += bad;
 	span->bad_size += bad;
-	return 1;
+	return !span->is_end;
 }
 
 int64_t aion__chunk_fill(const struct aion__chunk_run *run, struct aion__chunk_file *file,

@@ -258,11 +258,11 @@ static AION_SUSPENDS int64_t window_see(struct aion__chunk_window *window, struc
 				return aion__chunk_fail(run, file->source_idx, span->off + (int64_t)span->got, result,
 							"read");
 		}
-		if (span->is_end && span->off + (int64_t)span->got < file->end_off)
-			file->end_off = span->off + (int64_t)span->got;
+		if (span->is_end && span->off + (int64_t)(span->got + span->gap) < file->end_off)
+			file->end_off = span->off + (int64_t)(span->got + span->gap);
 		run->progress.bad_size += span->bad_size + span->gap;
 		result = window_add(window, span);
-		if (result < 0 || !span->gap)
+		if (result < 0 || !span->gap || span->is_end)
 			return result;
 		window->sink.is_syncing = false;
 		*span = (struct aion__chunk_span){.buf = span->buf,

@@ -275,6 +275,7 @@ static int64_t many_errors(void *arg)
 		int64_t result;
 
 		options.on_error = i % 2 ? AION_CHUNK_SKIP : AION_CHUNK_SUBSTITUTE;
+		options.direct = i / 2 % 2;
 		options.ret_final = &final;
 		seen_init(&seen, SIZE);
 		aion_sim_knob_set(sim, AION_SIM_ERROR_EIO, 500000);
@@ -287,7 +288,8 @@ static int64_t many_errors(void *arg)
 			cr_assert(is_missing || (seen.times[k] == 1 && seen.bytes[k] == content[k]));
 		}
 		all_missing += missing;
-		cr_assert_eq(final.bad_size, missing);
+		cr_assert_eq(final.bad_size, missing, "%zu of %llu (%llu)", missing,
+			     (unsigned long long) final.bad_size, (unsigned long long)i);
 		assert_result(result, (int64_t)(options.on_error == AION_CHUNK_SKIP ? SIZE - missing : SIZE));
 		seen_fini(&seen);
 	}
@@ -299,6 +301,42 @@ static int64_t many_errors(void *arg)
 Test(chunk_fault, bad_blocks_are_skipped_or_zeros_as_wished)
 {
 	on_machines(many_errors, 10, AION_SIM_CALM);
+}
+
+/* Nothing can be read, not even of the last block, which is not whole; behind it there is nothing. */
+static int64_t only_errors(void *arg)
+{
+	struct aion_sim *sim = arg;
+	char *content = content_make(sim, 14, 500);
+
+	aion_sim_knob_set(sim, AION_SIM_TRY, 0);
+	for (uint64_t i = 0; i < 16; i++) {
+		struct aion_chunk_progress final;
+		struct aion_chunk_options options = options_of(i);
+		bool must_skip = i % 2;
+		struct seen seen;
+
+		options.on_error = must_skip ? AION_CHUNK_SKIP : AION_CHUNK_SUBSTITUTE;
+		options.direct = i / 2 % 2;
+		options.records = i / 4 % 2;
+		options.delimiter = '\n';
+		options.record_size_max = SIZE;
+		options.ret_final = &final;
+		seen_init(&seen, SIZE);
+		aion_sim_knob_set(sim, AION_SIM_ERROR_EIO, 1000000);
+		assert_result(aion_chunk_path("/f", seen_note, &seen, &options), (int64_t)(must_skip ? 0 : SIZE));
+		aion_sim_knob_set(sim, AION_SIM_ERROR_EIO, 0);
+		cr_assert_eq(final.bad_size, SIZE, "of %zu, %llu were bad (%llu)", SIZE,
+			     (unsigned long long) final.bad_size, (unsigned long long)i);
+		seen_fini(&seen);
+	}
+	free(content);
+	return 4711;
+}
+
+Test(chunk_fault, a_file_may_be_bad_to_its_end)
+{
+	on_machines(only_errors, 6, AION_SIM_CALM);
 }
 
 /* With records, what comes before a gap and what comes after it is seen; nothing is put together over it. */

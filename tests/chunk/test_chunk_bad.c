@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Files of the kernel's with bytes that cannot be read, as workers see them: pread(2) says so in the kernel's place. */
+#include <sys/syscall.h>
+
+#include "test_chunk.h"
+
+/* Reads of these bytes fail; none: bad_end 0. */
+static atomic_llong bad_begin, bad_end;
+
+ssize_t pread(int fd, void *buf, size_t size, off_t off)
+{
+	if (off < bad_end && off + (off_t)size > bad_begin) {
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_pread64, fd, buf, size, off);
+}
+
+static bool has_direct(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* [begin, end) cannot be read: whole blocks, and what the file has of its last one. */
+static void check_bad(size_t size, size_t begin, size_t end, const struct aion_chunk_options *wish)
+{
+	struct aion_chunk_options options = *wish;
+	bool must_skip = options.on_error == AION_CHUNK_SKIP;
+	size_t bad_size = (end < size ? end : size) - begin;
+	uint64_t random = 5;
+	char *content = test_content(size, '\n', 0, &random);
+	struct aion_chunk_progress final;
+	struct seen seen;
+	int64_t result;
+
+	options.ret_final = &final;
+	test_file_put("f", content, size);
+	seen_init(&seen, size);
+	bad_begin = (long long)begin;
+	bad_end = (long long)end;
+	result = aion_chunk_path("f", seen_note, &seen, &options);
+	bad_end = 0;
+	assert_result(result, (int64_t)(must_skip ? size - bad_size : size));
+	cr_assert_eq(final.bad_size, bad_size);
+	if (!must_skip)
+		memset(content + begin, 0, bad_size);
+	for (size_t i = 0; i < size; i++)
+		cr_assert(must_skip && i >= begin && i < end ? !seen.times[i]
+							     : seen.times[i] == 1 && seen.bytes[i] == content[i],
+			  "the byte at %zu of %zu, of which [%zu, %zu) are bad", i, size, begin, end);
+	seen_fini(&seen);
+	free(content);
+}
+
+TASK_TEST(chunk_bad, workers_see_the_rest_also_if_the_last_block_is_bad)
+{
+	TEST_DIR();
+
+	test_file_put("f", "x", 1);
+	if (!has_direct("f"))
+		cr_skip_test("/tmp has no direct reads");
+	for (int worker_nr = 1; worker_nr < 3; worker_nr++) {
+		for (int i = 0; i < 4; i++) {
+			struct aion_chunk_options options = {.worker_nr = worker_nr, .direct = true};
+
+			options.on_error = i % 2 ? AION_CHUNK_SKIP : AION_CHUNK_SUBSTITUTE;
+			options.chunk_size = i / 2 ? 8192 : 0;
+			check_bad(10000, 8192, 12288, &options);
+			check_bad(10000, 4096, 12288, &options);
+			check_bad(10000, 0, 12288, &options);
+			check_bad(10000, 4096, 8192, &options);
+			check_bad(100, 0, 4096, &options);
+			check_bad(40000, 36864, 40960, &options);
+		}
+	}
+}
