@@ -118,8 +118,9 @@ struct aion_chunk_options {
 	void *progress_arg;
 	int64_t progress_ns;                   /* [100 ms] */
 	struct aion_chunk_progress *ret_final; /* written at the end, also after an error; NULL: not wanted */
-	struct aion_chunk_failure
-		*ret_failure; /* written if the result is negative, or bytes were bad; NULL: not wanted */
+	/* Written if the result is negative, with what it is; else if bytes were skipped or substituted, with the first
+	 * of these places: -EIO, "read". Else left as it is. NULL: not wanted. */
+	struct aion_chunk_failure *ret_failure;
 };
 
 /**

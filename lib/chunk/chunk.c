@@ -11,15 +11,29 @@
 
 #define PROGRESS_DEFAULT_NS (100 * AION_MILLISECOND)
 
+static void failure_keep_first(struct aion_chunk_failure *failure, const struct aion_chunk_failure *other)
+{
+	if (!failure->error || other->source_idx < failure->source_idx ||
+	    (other->source_idx == failure->source_idx && other->off < failure->off))
+		*failure = *other;
+}
+
 int64_t aion__chunk_fail(struct aion__chunk_run *run, size_t source_idx, int64_t off, int64_t error, const char *what)
 {
-	struct aion_chunk_failure *failure = &run->failure;
+	const struct aion_chunk_failure failure = {source_idx, off, error, what};
 
 	AION_ASSERT(error < 0);
-	if (!failure->error || source_idx < failure->source_idx ||
-	    (source_idx == failure->source_idx && off < failure->off))
-		*failure = (struct aion_chunk_failure){source_idx, off, error, what};
+	failure_keep_first(&run->failure, &failure);
 	return error;
+}
+
+uint64_t aion__chunk_note_bad(struct aion__chunk_run *run, size_t source_idx, const struct aion__chunk_span *span)
+{
+	const struct aion_chunk_failure failure = {source_idx, span->bad_off, -EIO, "read"};
+
+	if (span->gap || span->bad_size)
+		failure_keep_first(&run->bad, &failure);
+	return span->gap + span->bad_size;
 }
 
 struct aion_chunk aion__chunk_make(struct aion__chunk_run *run, const struct aion__chunk_file *file, char *data,
@@ -206,8 +220,8 @@ int64_t aion__chunk_run_end(struct aion__chunk_run *run, int64_t result)
 		result = aion__chunk_fail(run, run->nr, 0, told, "callback");
 	if (run->options.ret_final)
 		*run->options.ret_final = *progress;
-	if (run->options.ret_failure && run->failure.error)
-		*run->options.ret_failure = run->failure;
+	if (run->options.ret_failure && (run->failure.error || run->bad.error))
+		*run->options.ret_failure = run->failure.error ? run->failure : run->bad;
 	return result < 0 ? run->failure.error : (int64_t)progress->size;
 }
 

@@ -46,6 +46,7 @@ struct aion__chunk_run {
 	struct aion_chunk_options options; /* with the defaults filled in */
 	struct aion_chunk_progress progress;
 	struct aion_chunk_failure failure; /* error 0: none */
+	struct aion_chunk_failure bad; /* the first place skipped or substituted, which fails nothing; error 0: none */
 	int64_t begin_ns;
 	int64_t progress_due_ns;
 	uint64_t next_idx;
@@ -59,6 +60,7 @@ struct aion__chunk_span {
 	size_t got;      /* of them, from the beginning */
 	size_t gap;      /* bytes behind what was got that could not be read, and are to be skipped */
 	size_t bad_size; /* bytes substituted */
+	int64_t bad_off; /* in the file, of the first of them or of the gap */
 	bool is_end;     /* nothing comes behind what was got and the gap */
 };
 
@@ -89,6 +91,8 @@ AION_SUSPENDS int64_t aion__chunk_read_in_order(struct aion__chunk_run *run);
 AION_SUSPENDS int64_t aion__chunk_run_end(struct aion__chunk_run *run, int64_t result);
 /* The first failure in the order of the bytes is kept. Gives the error. */
 int64_t aion__chunk_fail(struct aion__chunk_run *run, size_t source_idx, int64_t off, int64_t error, const char *what);
+/* Keeps the first place of which bytes were skipped or substituted. Gives how many the span has of them. */
+uint64_t aion__chunk_note_bad(struct aion__chunk_run *run, size_t source_idx, const struct aion__chunk_span *span);
 /* A piece as the callback gets it. */
 struct aion_chunk aion__chunk_make(struct aion__chunk_run *run, const struct aion__chunk_file *file, char *data,
 				   size_t size, int64_t off);

@@ -143,7 +143,7 @@ static void worker_count_bad(struct aion__chunk_worker *worker, const struct aio
 	if (!span->gap && !span->bad_size)
 		return;
 	pthread_mutex_lock(&worker->pool->lock);
-	worker->pool->seen.bad_size += span->gap + span->bad_size;
+	worker->pool->seen.bad_size += aion__chunk_note_bad(worker->pool->run, worker->source_idx, span);
 	pthread_mutex_unlock(&worker->pool->lock);
 }
 

@@ -85,6 +85,8 @@ static AION_SUSPENDS int64_t span_is_bad(const struct aion__chunk_run *run, stru
 		/* To find that out, a direct read would begin with this block, before the gap or over the zeros. */
 		span->is_end = true;
 	}
+	if (!span->bad_size)
+		span->bad_off = span->off + (int64_t)span->got;
 	if (run->options.on_error == AION_CHUNK_SKIP) {
 		span->gap = bad;
 		return 0;

@@ -260,7 +260,7 @@ static AION_SUSPENDS int64_t window_see(struct aion__chunk_window *window, struc
 		}
 		if (span->is_end && span->off + (int64_t)(span->got + span->gap) < file->end_off)
 			file->end_off = span->off + (int64_t)(span->got + span->gap);
-		run->progress.bad_size += span->bad_size + span->gap;
+		run->progress.bad_size += aion__chunk_note_bad(run, file->source_idx, span);
 		result = window_add(window, span);
 		if (result < 0 || !span->gap || span->is_end)
 			return result;

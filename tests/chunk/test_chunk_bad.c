@@ -33,11 +33,13 @@ static void check_bad(size_t size, size_t begin, size_t end, const struct aion_c
 	size_t bad_size = (end < size ? end : size) - begin;
 	uint64_t random = 5;
 	char *content = test_content(size, '\n', 0, &random);
+	struct aion_chunk_failure failure = {0};
 	struct aion_chunk_progress final;
 	struct seen seen;
 	int64_t result;
 
 	options.ret_final = &final;
+	options.ret_failure = &failure;
 	test_file_put("f", content, size);
 	seen_init(&seen, size);
 	bad_begin = (long long)begin;
@@ -46,6 +48,8 @@ static void check_bad(size_t size, size_t begin, size_t end, const struct aion_c
 	bad_end = 0;
 	assert_result(result, (int64_t)(must_skip ? size - bad_size : size));
 	cr_assert_eq(final.bad_size, bad_size);
+	cr_assert(failure.error == -EIO && failure.off == (int64_t)begin && strcmp(failure.what, "read") == 0,
+		  "the first bad byte is at %zu, not %lld", begin, (long long)failure.off);
 	if (!must_skip)
 		memset(content + begin, 0, bad_size);
 	for (size_t i = 0; i < size; i++)
@@ -76,5 +80,33 @@ TASK_TEST(chunk_bad, workers_see_the_rest_also_if_the_last_block_is_bad)
 			check_bad(100, 0, 4096, &options);
 			check_bad(40000, 36864, 40960, &options);
 		}
+	}
+}
+
+/* An error that ends the run is what is told, also if bytes before it were bad. */
+TASK_TEST(chunk_bad, the_runs_error_goes_before_bad_bytes)
+{
+	TEST_DIR();
+
+	close(test_file_make("f", 100000));
+	if (!has_direct("f"))
+		cr_skip_test("/tmp has no direct reads");
+	for (int i = 0; i < 2; i++) {
+		struct aion_chunk_failure failure = {0};
+		struct aion_chunk_options options = {.chunk_size = 8192, .worker_nr = 1, .direct = true};
+		struct seen seen;
+
+		options.on_error = i ? AION_CHUNK_SKIP : AION_CHUNK_SUBSTITUTE;
+		options.ret_failure = &failure;
+		seen_init(&seen, 100000);
+		seen.fail_nth = 4;
+		seen.fail_with = -EXFULL;
+		bad_begin = 8192;
+		bad_end = 16384;
+		assert_result(aion_chunk_path("f", seen_note, &seen, &options), -EXFULL);
+		bad_end = 0;
+		assert_result(failure.error, -EXFULL);
+		cr_assert(failure.off > 16384 && strcmp(failure.what, "callback") == 0);
+		seen_fini(&seen);
 	}
 }

@@ -268,15 +268,17 @@ static int64_t many_errors(void *arg)
 	size_t all_missing = 0;
 
 	for (uint64_t i = 0; i < 8; i++) {
+		struct aion_chunk_failure failure = {0};
 		struct aion_chunk_progress final;
 		struct aion_chunk_options options = options_of(i);
-		size_t missing = 0;
+		size_t missing = 0, first = SIZE;
 		struct seen seen;
 		int64_t result;
 
 		options.on_error = i % 2 ? AION_CHUNK_SKIP : AION_CHUNK_SUBSTITUTE;
 		options.direct = i / 2 % 2;
 		options.ret_final = &final;
+		options.ret_failure = &failure;
 		seen_init(&seen, SIZE);
 		aion_sim_knob_set(sim, AION_SIM_ERROR_EIO, 500000);
 		result = aion_chunk_path("/f", seen_note, &seen, &options);
@@ -285,9 +287,14 @@ static int64_t many_errors(void *arg)
 			bool is_missing = options.on_error == AION_CHUNK_SKIP ? !seen.times[k] : !seen.bytes[k];
 
 			missing += is_missing;
+			if (is_missing && k < first)
+				first = k;
 			cr_assert(is_missing || (seen.times[k] == 1 && seen.bytes[k] == content[k]));
 		}
 		all_missing += missing;
+		/* The first bad place is named, though the run goes well; without any, nothing is. */
+		cr_assert_eq(failure.error, missing ? -EIO : 0);
+		cr_assert(!missing || (failure.off == (int64_t)first && strcmp(failure.what, "read") == 0));
 		cr_assert_eq(final.bad_size, missing, "%zu of %llu (%llu)", missing,
 			     (unsigned long long) final.bad_size, (unsigned long long)i);
 		assert_result(result, (int64_t)(options.on_error == AION_CHUNK_SKIP ? SIZE - missing : SIZE));
