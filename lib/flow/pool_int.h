@@ -25,7 +25,7 @@ struct aion__pool_record {
 	void *arg;
 	struct aion_job *job; /* NULL: nobody asked for its result */
 	struct aion_job_options options;
-	struct aion_scope *scope;  /* of the attempt under way */
+	struct aion_scope *scope;  /* of the attempt under way; NULL after it */
 	struct aion__link running; /* of a free record, or of one that is put back: next is the next one's */
 	uintptr_t place;           /* in the heap of those delayed */
 	unsigned attempt_nr;

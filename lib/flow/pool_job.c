@@ -155,13 +155,27 @@ static int64_t record_attempt(struct aion__pool_record *record, bool *ret_is_can
 	pool->stats->running_nr--;
 	link->prev->next = link->next;
 	link->next->prev = link->prev;
+	record->scope = NULL;
 	return result;
+}
+
+static bool record_may_go_on(const struct aion__pool_record *record)
+{
+	return !record->is_cancelled && !record->pool->is_stopped;
+}
+
+/* The predicate may cancel the job and stop the pool. */
+static bool record_goes_on(struct aion__pool_record *record, int64_t result)
+{
+	const struct aion_retry_options *retry = record->options.retry;
+
+	return retry && record_may_go_on(record) && aion__retry_goes_on(retry, result, record->attempt_nr) &&
+	       record_may_go_on(record) && aion__pool_delay(record, aion_retry_delay(retry, record->attempt_nr)) == 0;
 }
 
 void aion__pool_run(struct aion__pool_record *record)
 {
 	struct aion__pool *pool = record->pool;
-	const struct aion_retry_options *retry = record->options.retry;
 	bool is_cancelled;
 	int64_t result;
 
@@ -177,9 +191,7 @@ void aion__pool_run(struct aion__pool_record *record)
 		return;
 	}
 	result = record_attempt(record, &is_cancelled);
-	if (retry && !is_cancelled && !record->is_cancelled && !pool->is_stopped &&
-	    aion__retry_goes_on(retry, result, record->attempt_nr) &&
-	    aion__pool_delay(record, aion_retry_delay(retry, record->attempt_nr)) == 0)
+	if (!is_cancelled && record_goes_on(record, result))
 		return;
 	record_end(record, result, is_cancelled ? BY_CANCEL : BY_ITSELF);
 }
@@ -231,7 +243,8 @@ void aion__pool_cancel(struct aion__pool_record *record)
 		break;
 	case AION__POOL_RUNNING:
 		record->is_cancelled = true;
-		aion_scope_cancel(record->scope);
+		if (record->scope)
+			aion_scope_cancel(record->scope);
 		break;
 	case AION__POOL_VOID:
 		break;

@@ -119,6 +119,63 @@ TASK_TEST(worker_pool_cancel, a_cancelled_job_is_not_tried_again)
 	assert_result(aion_worker_pool_leave(&pool, 0), 0);
 }
 
+/* A job's predicate that ends it, and says that it is to be tried again. */
+struct ender {
+	struct aion_worker_pool pool;
+	struct aion_job job;
+	bool stops; /* the pool, else it cancels the job */
+	int attempt_nr;
+};
+
+static int64_t fail_once_more(void *arg)
+{
+	((struct ender *)arg)->attempt_nr++;
+	return -EIO;
+}
+
+static bool end_it(int64_t error, unsigned attempt_nr, void *arg)
+{
+	struct ender *ender = arg;
+
+	(void)error;
+	(void)attempt_nr;
+	if (ender->stops)
+		aion_worker_pool_shutdown_now(&ender->pool);
+	else
+		aion_job_cancel(&ender->job);
+	return true;
+}
+
+static void end_in_the_predicate(bool stops)
+{
+	struct ender ender = {.stops = stops};
+	const struct aion_retry_options retry = {.first_delay_ns = 1000 * AION_SECOND,
+						 .max_delay_ns = 1000 * AION_SECOND,
+						 .should_retry = end_it,
+						 .arg = &ender};
+	const struct aion_job_options options = {.retry = &retry};
+
+	assert_result(aion_worker_pool_enter(&ender.pool, NULL), 0);
+	aion_worker_pool_submit_with(&ender.pool, &options, fail_once_more, &ender, &ender.job);
+	for (int i = 0; i < 3; i++)
+		aion_yield();
+	cr_assert_eq(pool_stats(&ender.pool).delayed_nr, 0, "it waits for its next attempt");
+	assert_result(aion_await(&ender.job.future), -EIO);
+	assert_result(aion_worker_pool_leave(&ender.pool, 0), 0);
+	cr_assert_eq(ender.attempt_nr, 1);
+	cr_assert_eq(pool_stats(&ender.pool).fail_nr, 1);
+}
+
+TASK_TEST(worker_pool_cancel, a_job_that_its_predicate_cancels_is_not_tried_again)
+{
+	end_in_the_predicate(false);
+}
+
+TASK_TEST(worker_pool_cancel, a_pool_that_a_predicate_stops_does_not_wait_for_the_delay)
+{
+	end_in_the_predicate(true);
+}
+
 static struct {
 	int numbers[3000];
 	int nr;
