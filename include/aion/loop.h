@@ -62,9 +62,10 @@ struct aion_loop_stats {
  * @arg: handed to fn.
  * @options: NULL = the defaults.
  *
- * Called on the process's main thread, where SIGINT has its default action and is not blocked, it handles SIGINT until fn
- * has ended: the first cancels the main task, as aion_handle_cancel() does; the second kills. A shell expects of an
- * interrupted program exit status 130 (128 + SIGINT): return result == -ECANCELED ? 130 : …
+ * Called on the process's main thread, where SIGINT has its default action and is not blocked, it handles SIGINT until
+ * fn has ended: the first cancels the main task, as aion_handle_cancel() does; the second kills. A run inside a post of
+ * such a run leaves SIGINT to the outer one. A shell expects of an interrupted program exit status 130 (128 + SIGINT):
+ * return result == -ECANCELED ? 130 : …
  * Result: fn's: interrupted, -ECANCELED or what fn makes of it.
  * Errors: those of fn, of aion_loop_create(), and: -EBUSY (called inside a task).
  * Suspends: no (it is what blocks the thread). Thread: any. Source: io_uring_setup(2), Linux 6.1; sigaction(2).

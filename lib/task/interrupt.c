@@ -62,13 +62,20 @@ static bool is_wanted(const struct aion_loop *loop)
 	return is_ours(&now) || (!(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL);
 }
 
+/* By a run that is under way. What a forked child finds is its parent's. */
+static bool is_taken(void)
+{
+	return atomic_load(&current) && owner_pid == getpid();
+}
+
 void aion__interrupt_enter(struct aion__interrupt *interrupt, struct aion_loop *loop)
 {
 	struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND | SA_RESTART | SA_ONSTACK};
 	int saved = errno;
 
 	*interrupt = (struct aion__interrupt){.post.run = interrupt_run};
-	if (is_wanted(loop)) {
+	/* A run inside a post of another one leaves SIGINT to that. */
+	if (is_wanted(loop) && !is_taken()) {
 		if (owner_pid != getpid()) {
 			owner_pid = getpid();
 			atomic_store(&inside_nr, 0); /* a parent's thread may have been inside when we were forked */

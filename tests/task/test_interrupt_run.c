@@ -137,6 +137,32 @@ Test(interrupt_run, every_run_has_a_first_one)
 	assert_exits(a_run_after_an_interrupted_one, 0);
 }
 
+static void run_inside(void *ret_result)
+{
+	*(int64_t *)ret_result = aion_run(test_sleep_1ms, NULL, NULL);
+}
+
+static int64_t interrupt_after_a_nested_run(void *unused)
+{
+	int64_t result = -1;
+
+	aion_loop_post(aion_loop_current(), run_inside, &result);
+	while (result == -1)
+		aion_yield();
+	return result == 0 ? interrupt_and_sleep(NULL) : 1;
+}
+
+static int nested(void)
+{
+	return aion_run(interrupt_after_a_nested_run, NULL, NULL) == -ECANCELED && is_default() ? 130 : 1;
+}
+
+Test(interrupt_run, a_run_inside_a_post_leaves_it_to_the_outer_one)
+{
+	KERNEL();
+	assert_exits(nested, 130);
+}
+
 static int after_the_run(void)
 {
 	aion_run(test_return, test_number(0), NULL);
