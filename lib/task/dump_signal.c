@@ -4,6 +4,7 @@
  * already. Pushing takes no lock, so a handler may do it on any thread, the loop's own among them.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 
@@ -52,6 +53,17 @@ struct aion__dump_watch {
 /* What the handler sees. Who takes a watch out of it waits until no handler is inside. */
 static _Atomic(struct aion__dump_watch *) watches[WATCH_MAX];
 static atomic_uint handler_nr;
+
+/* A forked child's only thread is the one that forked: nobody is inside there, whoever was in the parent. */
+static void forget_in_child(void)
+{
+	atomic_store(&handler_nr, 0);
+}
+
+static __attribute__((constructor)) void fork_prepare(void)
+{
+	pthread_atfork(NULL, NULL, forget_in_child);
+}
 
 static void watch_run(struct aion__post *post)
 {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -241,6 +242,40 @@ Test(dump_text, a_signal_after_the_loop_s_end_does_nothing)
 	cr_assert_str_eq(text_of(file), "");
 }
 #endif
+
+static atomic_bool has_forked;
+
+static void *signal_oneself(void *unused)
+{
+	while (!has_forked)
+		pthread_kill(pthread_self(), SIGUSR1);
+	return NULL;
+}
+
+static int destroy_in_child(void *loop)
+{
+	alarm(5); /* kills one that hangs */
+	aion_loop_destroy(loop);
+	return 0;
+}
+
+/* One that was inside at the fork is not in the child, and never comes out there. */
+Test(dump_text, a_forked_child_waits_for_no_handler_of_its_parent)
+{
+	struct aion_loop *loop;
+	int fork_nr = test_is_small() ? 20 : 200;
+	int file = memory_file();
+	pthread_t thread;
+
+	cr_assert_eq(aion_loop_create(&(struct aion_loop_options){.entry_nr = 8}, &loop), 0);
+	cr_assert_eq(aion_loop_dump_on_signal(loop, SIGUSR1, file), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, signal_oneself, NULL), 0);
+	for (int i = 0; i < fork_nr; i++)
+		cr_assert_eq(test_in_child(destroy_in_child, loop), 0);
+	has_forked = true;
+	pthread_join(thread, NULL);
+	aion_loop_destroy(loop);
+}
 
 #define LOOP_NR 65 /* one more than may listen */
 
