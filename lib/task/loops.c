@@ -6,6 +6,22 @@ struct aion_loop *aion__loops __attribute__((used));
 
 static pthread_mutex_t loops_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* Else a child that is forked while another thread is in here would find the lock taken for ever. */
+static void loops_lock_take(void)
+{
+	pthread_mutex_lock(&loops_lock);
+}
+
+static void loops_lock_release(void)
+{
+	pthread_mutex_unlock(&loops_lock);
+}
+
+static __attribute__((constructor)) void fork_prepare(void)
+{
+	pthread_atfork(loops_lock_take, loops_lock_release, loops_lock_release);
+}
+
 void aion__loops_add(struct aion_loop *loop)
 {
 	pthread_mutex_lock(&loops_lock);

@@ -27,6 +27,22 @@ static struct sigaction before[SIGNAL_NR];
 static __thread struct aion__overflow_watch *watches __attribute__((tls_model("initial-exec")));
 static __thread stack_t alt_stack __attribute__((tls_model("initial-exec"))); /* ours, ss_sp NULL if there is none */
 
+/* Else a child that is forked while another thread is in here would find the lock taken for ever. */
+static void handler_lock_take(void)
+{
+	pthread_mutex_lock(&handler_lock);
+}
+
+static void handler_lock_release(void)
+{
+	pthread_mutex_unlock(&handler_lock);
+}
+
+static __attribute__((constructor)) void fork_prepare(void)
+{
+	pthread_atfork(handler_lock_take, handler_lock_release, handler_lock_release);
+}
+
 static char *line_put(char *at, const char *end, const char *text)
 {
 	while (*text && at < end)
