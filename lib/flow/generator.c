@@ -146,7 +146,8 @@ int aion_yield_value(struct aion_generator *generator, void *value)
 	generator->is_wanted = false;
 	aion_future_init(&generator->wanted);
 	generator_wake(&generator->given);
-	/* The value is the consumer's already: a cancellation is for the next checkpoint to tell. */
+	/* The value is the consumer's already: a cancellation is for the next checkpoint to tell, or for the end of the
+	 * scope on whose account this is refused. */
 	aion_await(&generator->wanted);
 	return 0;
 }

@@ -225,6 +225,47 @@ TASK_TEST(generator_cancel, producer_that_goes_on_behind_a_shield_waits_for_dema
 	assert_result(aion_group_leave(&group, 0), 0);
 }
 
+/* What its yield came to, and the scope around that. */
+struct timed {
+	int yield_result;
+	int leave_result;
+	int next_result; /* of a checkpoint in the scope, if asked for */
+	bool asks;
+};
+
+static int64_t yield_with_a_deadline(struct aion_generator *generator, void *arg)
+{
+	struct timed *timed = arg;
+	struct aion_scope scope;
+
+	aion_scope_enter(&scope, aion_after(AION_MILLISECOND));
+	timed->yield_result = aion_yield_value(generator, NULL);
+	if (timed->asks)
+		timed->next_result = aion_checkpoint();
+	timed->leave_result = aion_scope_leave(&scope);
+	return 0;
+}
+
+TASK_TEST(generator_cancel, deadline_that_passes_while_the_producer_waits_is_told_by_its_scope)
+{
+	for (int i = 0; i < 2; i++) {
+		struct timed timed = {.asks = i};
+		struct aion_generator generator;
+		struct aion_group group;
+
+		aion_group_enter(&group);
+		aion_generator_init(&generator, &group, yield_with_a_deadline, &timed);
+		assert_result(test_next(&generator.stream), 100);
+		aion_sleep(5 * AION_MILLISECOND);
+		assert_result(test_next(&generator.stream), 0);
+		assert_result(aion_generator_close(&generator), 0);
+		assert_result(aion_group_leave(&group, 0), 0);
+		assert_result(timed.yield_result, 0);
+		assert_result(timed.next_result, i ? -ECANCELED : 0);
+		assert_result(timed.leave_result, -ETIME);
+	}
+}
+
 static int64_t clean_up_slowly(struct aion_generator *generator, void *ret_cleaned)
 {
 	struct aion_scope shield;
