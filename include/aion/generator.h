@@ -83,8 +83,8 @@ AION_API AION_SUSPENDS int aion_generator_close(struct aion_generator *generator
  * Result: 0, also for one who is cancelled after that, while he waits: his next checkpoint tells him. A deadline that
  *   passes in that wait counts as told already: aion_scope_leave() of its scope gives -ETIME, checkpoint or not.
  * Errors: in all of which the value is still the caller's: -ECANCELED (the generator is closed, or another scope around
- *   the caller is cancelled); -EPIPE (the generator is closed, and the caller stands behind a shield); -EPERM (the caller
- *   is not the generator's producer); -EBUSY (not inside a task); -ECHILD.
+ *   the caller is cancelled); -EPIPE (the generator is closed, and the caller stands behind a shield); -EPERM (the
+ *   caller is not the generator's producer); -EBUSY (not inside a task); -ECHILD.
  * Suspends: yes. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_yield_value(struct aion_generator *generator, void *value);

@@ -93,8 +93,8 @@ AION_API struct aion_stream *aion_stream_queue_init(struct aion_stream_queue *so
  * @buf: borrowed until the stream's end.
  * @buf_size: bytes; a line may have one less.
  *
- * Result: the stream. Its values are struct aion_stream_line *, each valid until the next one is asked for. Its errors: those
- * of aion_read() but -EINTR, and -EMSGSIZE (a line does not fit), -EINVAL (buf_size below 2).
+ * Result: the stream. Its values are struct aion_stream_line *, each valid until the next one is asked for. Its errors:
+ * those of aion_read() but -EINTR, and -EMSGSIZE (a line does not fit), -EINVAL (buf_size below 2).
  * Suspends: no. Thread: loop. Source: none.
  */
 AION_API struct aion_stream *aion_stream_lines_init(struct aion_stream_lines *lines, int fd, char *buf,

@@ -2,16 +2,16 @@
 #ifndef AION_BASE_PROBE_INT_H
 #define AION_BASE_PROBE_INT_H
 /*
- * Probes for tracers (USDT: bpftrace, perf, SystemTap), of the provider "aion". Each is one nop, and a note of the binary
- * that says where its arguments are to be found at that moment; a tracer puts a breakpoint in the nop's place. Built in
- * where <sys/sdt.h> is there (CMake option AION_PROBES).
+ * Probes for tracers (USDT: bpftrace, perf, SystemTap), of the provider "aion". Each is one nop, and a note of the
+ * binary that says where its arguments are to be found at that moment; a tracer puts a breakpoint in the nop's place.
+ * Built in where <sys/sdt.h> is there (CMake option AION_PROBES).
  *
  *	spawn(task, group, fn)            a task is made; it runs later, or at once (aion_spawn_now())
- *	switch(from, to)                  another task goes on. from is 0 if it has ended. The loop's own thread, where it
- *	                                  waits in aion_run() and the like, is one of the two, too
- *	submit(op, opcode, fd)            an operation is written to the ring's queue, or given to a worker thread. fd is -1
- *	                                  for one without descriptor; opcode is an IORING_OP_*, on plain NOPs that the caller
- *	                                  fills (aion_op_sqe()) what he has not yet filled
+ *	switch(from, to)                  another task goes on. from is 0 if it has ended. The loop's own thread, where
+ *	                                  it waits in aion_run() and the like, is one of the two, too
+ *	submit(op, opcode, fd)            an operation is written to the ring's queue, or given to a worker thread. fd
+ *	                                  is -1 for one without descriptor; opcode is an IORING_OP_*, on plain NOPs that
+ *	                                  the caller fills (aion_op_sqe()) what he has not yet filled
  *	complete(op, result)              it is done: >= 0 or -errno
  *	cancel(op, opcode, fd)            it is asked to end; its completion tells what came of it. The opcode of an
  *	                                  aion_nop() is not known here
@@ -24,17 +24,19 @@
  *	# operations by opcode, and how long they take
  *	bpftrace -e 'usdt:/usr/lib/libaion.so:aion:submit { @begin[arg0] = nsecs; @opcode[arg0] = arg1; }
  *		usdt:/usr/lib/libaion.so:aion:complete /@begin[arg0]/ {
- *			@ns[@opcode[arg0]] = hist(nsecs - @begin[arg0]); delete(@begin[arg0]); delete(@opcode[arg0]); }' -p PID
+ *			@ns[@opcode[arg0]] = hist(nsecs - @begin[arg0]);
+ *			delete(@begin[arg0]); delete(@opcode[arg0]); }' -p PID
  *	# what is spawned
  *	bpftrace -e 'usdt:/usr/lib/libaion.so:aion:spawn { @[usym(arg2)] = count(); }' -p PID
  *	# the same by perf
- *	perf buildid-cache --add /usr/lib/libaion.so && perf probe %sdt_aion:switch && perf record -e sdt_aion:switch -p PID
+ *	perf buildid-cache --add /usr/lib/libaion.so
+ *	perf probe %sdt_aion:switch && perf record -e sdt_aion:switch -p PID
  *
  * Programs that link libaion.a have the probes themselves: name the program instead of the library.
  *
- * An argument must be at hand: in a register, a constant, or (gcc) in memory at a register. Then the probe costs the nop
- * and nothing else. Do not compute any. And a compiler takes a probe for many instructions when it decides what to put in
- * line: a function on a hot path that has one says always_inline.
+ * An argument must be at hand: in a register, a constant, or (gcc) in memory at a register. Then the probe costs the
+ * nop and nothing else. Do not compute any. And a compiler takes a probe for many instructions when it decides what to
+ * put in line: a function on a hot path that has one says always_inline.
  */
 #if defined(AION_PROBES) && defined(__has_include)
 #if __has_include(<sys/sdt.h>)

@@ -2,10 +2,10 @@
 #ifndef AION_TASK_WAITS_INT_H
 #define AION_TASK_WAITS_INT_H
 /*
- * Tasks that wait for something to be handed to them (a lock, a permit, an item), first in first out, with their records
- * on their own stacks. Whoever hands over takes the record off the queue and completes its future: from then on it is
- * the waiter's, also if his scope is cancelled before he runs. A cancelled waiter that has been handed nothing leaves
- * the queue.
+ * Tasks that wait for something to be handed to them (a lock, a permit, an item), first in first out, with their
+ * records on their own stacks. Whoever hands over takes the record off the queue and completes its future: from then on
+ * it is the waiter's, also if his scope is cancelled before he runs. A cancelled waiter that has been handed nothing
+ * leaves the queue.
  */
 #include "loop_int.h"
 
@@ -43,8 +43,8 @@ static inline int aion__checkpoint(void)
 
 /*
  * The running task if its checkpoint would only count: then the caller takes 1 off the loop's budget. Else NULL, and
- * aion__checkpoint() has to be called. A function whose usual way calls nothing, and which leaves the rest to another one
- * that it calls last, saves no registers.
+ * aion__checkpoint() has to be called. A function whose usual way calls nothing, and which leaves the rest to another
+ * one that it calls last, saves no registers.
  */
 static inline struct aion_task *aion__task_unhindered(void)
 {
@@ -56,15 +56,16 @@ static inline struct aion_task *aion__task_unhindered(void)
 
 /*
  * Queue up at the end and wait until somebody hands over. The noun's own fields (noun, object, the union) are set; the
- * rest need not be. Inside a task. The result is what was handed over (>= 0 or -errno), or -ECANCELED: the record is out of the
- * queue in either case. -ECANCELED that has been handed over is told apart by aion_future_is_done(&wait->future).
+ * rest need not be. Inside a task. The result is what was handed over (>= 0 or -errno), or -ECANCELED: the record is
+ * out of the queue in either case. -ECANCELED that has been handed over is told apart by
+ * aion_future_is_done(&wait->future).
  */
 AION_SUSPENDS int64_t aion__waits_await(struct aion__waits *waits, struct aion__wait *wait);
 /* The same, and no cancellation ends it early. */
 AION_SUSPENDS int64_t aion__waits_await_shielded(struct aion__waits *waits, struct aion__wait *wait);
 
-/* Put one that is off every queue at the end of one: its task waits on; or the queue is under a lock of its owner's (see
- * struct aion__remote). */
+/* Put one that is off every queue at the end of one: its task waits on; or the queue is under a lock of its owner's
+ * (see struct aion__remote). */
 void aion__waits_append(struct aion__waits *waits, struct aion__wait *wait);
 void aion__waits_remove(struct aion__wait *wait);
 
@@ -105,10 +106,10 @@ static inline bool aion__waits_wake_first(struct aion__waits *waits, int64_t res
 size_t aion__waits_wake_all(struct aion__waits *waits, int64_t result);
 
 /*
- * A task that waits for what any thread may hand to it. It stands in a queue of the owner's, under the owner's lock. Who
- * serves it takes it off the queue under that lock, and then calls aion__remote_end(), with the lock or without; until
- * that has reached the task's loop, as a post, the task cannot go on. If the task is cancelled, it is withdrawn: taken off
- * the queue if it still stands there. Else it was served, and what it was given is kept.
+ * A task that waits for what any thread may hand to it. It stands in a queue of the owner's, under the owner's lock.
+ * Who serves it takes it off the queue under that lock, and then calls aion__remote_end(), with the lock or without;
+ * until that has reached the task's loop, as a post, the task cannot go on. If the task is cancelled, it is withdrawn:
+ * taken off the queue if it still stands there. Else it was served, and what it was given is kept.
  */
 struct aion__remote {
 	struct aion__wait wait;
