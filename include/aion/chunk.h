@@ -78,8 +78,9 @@ struct aion_chunk_progress {
 	uint64_t bad_size; /* bytes skipped or substituted */
 	int64_t elapsed_ns;
 	int64_t remaining_ns; /* estimated; -1: unknown */
-	/* Everything before this place has been seen by the callback: where a later run may go on, with the same records
-	 * option. With records it may lie within one that has been seen: the later run begins with the record after it. */
+	/* Everything before this place has been seen by the callback: where a later run may go on, with the same
+	 * records option. With records it may lie within one that has been seen: the later run begins with the record
+	 * after it. */
 	size_t resume_source_idx;
 	int64_t resume_off;
 };
@@ -96,9 +97,9 @@ struct aion_chunk_failure {
 struct aion_chunk_options {
 	size_t chunk_size;  /* bytes [256 KiB]; rounded up to 4 KiB */
 	unsigned window_nr; /* chunks in memory, so reads in flight [8] */
-	/* Worker threads on which the callback runs, several at once and in no order, pipes after all else; 0: the loop's
-	 * thread, in order. -1: as many as this process has processors. They are the loop's workers, of which there are
-	 * worker_max at most, and busy with this until the end. */
+	/* Worker threads on which the callback runs, several at once and in no order, pipes after all else; 0: the
+	 * loop's thread, in order. -1: as many as this process has processors. They are the loop's workers, of which
+	 * there are worker_max at most, and busy with this until the end. */
 	int worker_nr;
 	bool unordered; /* on the loop's thread, without records: whichever chunk has been read first */
 	/* Records: every chunk ends with a delimiter, with its source or before skipped bytes, so none is cut. */
@@ -112,8 +113,8 @@ struct aion_chunk_options {
 	unsigned retry_nr;        /* before that, times to try such a read again [0] */
 	size_t resume_source_idx; /* begin here, */
 	int64_t resume_off;       /* at this offset of that source [its beginning] */
-	/* Called on the loop's thread, between chunks, at most every progress_ns, and once at the end. A negative result
-	 * stops everything. */
+	/* Called on the loop's thread, between chunks, at most every progress_ns, and once at the end. A negative
+	 * result stops everything. */
 	int64_t (*progress)(const struct aion_chunk_progress *progress, void *arg);
 	void *progress_arg;
 	int64_t progress_ns;                   /* [100 ms] */
@@ -132,21 +133,21 @@ struct aion_chunk_options {
  * @arg: handed to fn; on workers to all at once.
  * @options: NULL = the defaults.
  *
- * Memory: window_nr chunks (with workers: one each; for a pipe one more) of chunk_size, with records 64 KiB more each, and
- *   once (with workers: each) as much of record_size_max as there is a record that needs it.
+ * Memory: window_nr chunks (with workers: one each; for a pipe one more) of chunk_size, with records 64 KiB more each,
+ *   and once (with workers: each) as much of record_size_max as there is a record that needs it.
  * Result: the bytes that fn has seen.
- * Errors: fn's; progress's; those of open(2) and pread(2), for a pipe of read(2), and: -EISDIR; -EINVAL (options or sources
- *   out of range; an offset in what has no positions; direct on a file system without O_DIRECT); -EMSGSIZE (a record is
- *   too long); -ENOMEM; -EAGAIN (no worker thread could be started); -ECANCELED; -EBUSY (not inside a task); -ECHILD. If
- *   several callbacks on workers fail, the first in the order of the bytes wins.
- * Suspends: yes. Returns only when nothing is in flight and no worker is in fn any more. Thread: loop. Source: openat(2),
- *   preadv2(2), IORING_OP_READ, Linux 5.6.
+ * Errors: fn's; progress's; those of open(2) and pread(2), for a pipe of read(2), and: -EISDIR; -EINVAL (options or
+ *   sources out of range; an offset in what has no positions; direct on a file system without O_DIRECT); -EMSGSIZE (a
+ *   record is too long); -ENOMEM; -EAGAIN (no worker thread could be started); -ECANCELED; -EBUSY (not inside a task);
+ *   -ECHILD. If several callbacks on workers fail, the first in the order of the bytes wins.
+ * Suspends: yes. Returns only when nothing is in flight and no worker is in fn any more. Thread: loop. Source:
+ *   openat(2), preadv2(2), IORING_OP_READ, Linux 5.6.
  */
 AION_API AION_SUSPENDS int64_t aion_chunk_process(const struct aion_source *sources, size_t nr, aion_chunk_fn *fn,
 						  void *arg, const struct aion_chunk_options *options);
 
-/** aion_chunk_path, aion_chunk_fd - one source: all of a path; a descriptor from its position on. Parameters, result and
- * errors as above. Suspends: yes. Thread: loop. Source: as above. */
+/** aion_chunk_path, aion_chunk_fd - one source: all of a path; a descriptor from its position on. Parameters, result
+ * and errors as above. Suspends: yes. Thread: loop. Source: as above. */
 AION_API AION_SUSPENDS int64_t aion_chunk_path(const char *path, aion_chunk_fn *fn, void *arg,
 					       const struct aion_chunk_options *options);
 AION_API AION_SUSPENDS int64_t aion_chunk_fd(int fd, aion_chunk_fn *fn, void *arg,

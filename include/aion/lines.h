@@ -49,8 +49,8 @@ struct aion_lines {
  * @path: opened, and closed by aion_lines_close().
  * @options: NULL = the defaults.
  *
- * Errors: -EINVAL (options; that it is a directory is told by the first read); -ENOMEM; those of openat(2);
- * -ECANCELED; -EBUSY (not inside a task); -ECHILD.
+ * Errors: -EINVAL (options; that it is a directory is told by the first read); -ENOMEM; those of openat(2); -ECANCELED;
+ *   -EBUSY (not inside a task); -ECHILD.
  * Suspends: open: no; open_path: yes. Thread: loop. Source: openat(2).
  */
 AION_API int aion_lines_open(struct aion_lines *lines, int fd, const struct aion_lines_options *options);
@@ -63,8 +63,8 @@ AION_API AION_SUSPENDS int aion_lines_open_path(struct aion_lines *lines, const 
  * @ret_line: the line.
  *
  * Result: 1; 0 at the end.
- * Errors: those of read(2), and: -EMSGSIZE (the line is longer than line_size_max; the next call gives the line after it);
- *   -ECANCELED (nothing is lost by that); -ENOMEM; -EBADF (closed); -EBUSY (not inside a task); -ECHILD.
+ * Errors: those of read(2), and: -EMSGSIZE (the line is longer than line_size_max; the next call gives the line after
+ *   it); -ECANCELED (nothing is lost by that); -ENOMEM; -EBADF (closed); -EBUSY (not inside a task); -ECHILD.
  * Suspends: yes. Thread: loop. Source: read(2), pread(2), IORING_OP_READ, Linux 5.6.
  */
 AION_API AION_SUSPENDS int aion_lines_next(struct aion_lines *lines, struct aion_line *ret_line);

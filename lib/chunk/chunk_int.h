@@ -123,8 +123,8 @@ AION_SUSPENDS uint64_t aion__chunk_size_of(const struct aion_source *source);
 /* ---- span.c */
 
 /*
- * Fills a span, by as many reads as it takes; `first` is the result of a read that has been made for what is missing, or
- * AION__CHUNK_NO_READ. 0: it is full, or cut by an end or a gap. What cannot be read is -errno.
+ * Fills a span, by as many reads as it takes; `first` is the result of a read that has been made for what is missing,
+ * or AION__CHUNK_NO_READ. 0: it is full, or cut by an end or a gap. What cannot be read is -errno.
  */
 #define AION__CHUNK_NO_READ INT64_MAX
 AION_SUSPENDS int64_t aion__chunk_fill(const struct aion__chunk_run *run, struct aion__chunk_file *file,

@@ -53,8 +53,8 @@ struct aion__chunk_pool {
 void aion__chunk_worker_fail(struct aion__chunk_worker *worker, int64_t off, int64_t error, const char *what);
 /* A read at this offset gave nothing. */
 void aion__chunk_worker_ended(struct aion__chunk_worker *worker, int64_t end_off);
-/* Reads the worker's place, in one span or, if there are gaps, several, and lets it be seen. 1: the file has ended in it;
- * 0; or an error, which has been told. */
+/* Reads the worker's place, in one span or, if there are gaps, several, and lets it be seen. 1: the file has ended in
+ * it; 0; or an error, which has been told. */
 int64_t aion__chunk_place_see(struct aion__chunk_worker *worker);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines. The buffer is mapped for the longest line and one read behind it, so nothing is ever allocated again; of it only
- * what is used costs memory. What is left of a line at the buffer's end is moved to its beginning before the next read.
+ * Lines. The buffer is mapped for the longest line and one read behind it, so nothing is ever allocated again; of it
+ * only what is used costs memory. What is left of a line at the buffer's end is moved to its beginning before the next
+ * read.
  */
 #include <errno.h>
 #include <fcntl.h>

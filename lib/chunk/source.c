@@ -130,7 +130,7 @@ static void file_begin(struct aion__chunk_run *run, size_t source_idx, struct ai
 	file->fd = file->source->path ? -1 : file->source->fd;
 }
 
-/* The name under which a descriptor can be opened anew: for flags that are the open file's, not the caller's to change. */
+/* The name under which a descriptor can be opened anew: flags are the open file's, not the caller's to change. */
 static void file_own_name(int fd, char name[32])
 {
 	snprintf(name, 32, "/proc/self/fd/%d", fd);

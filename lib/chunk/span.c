@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A span is read until it is full, or the file has ended. A direct read begins at a multiple of a block and has room for
- * whole ones, so what is missing behind a short one is read again from its block's beginning; if that brings nothing new
- * the file has ended there.
+ * A span is read until it is full, or the file has ended. A direct read begins at a multiple of a block and has room
+ * for whole ones, so what is missing behind a short one is read again from its block's beginning; if that brings
+ * nothing new the file has ended there.
  *
  * Where a read fails with -EIO, again and again, it is narrowed to blocks: only those that cannot be read are bad.
  */

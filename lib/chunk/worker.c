@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers: offloaded calls, each of which takes the next place of the oldest source that has any, reads it by itself and
- * calls the callback. Nobody waits for anybody. Places are handed out as far as the source is said to reach; whoever has
- * the last one goes on behind it until a read gives nothing.
+ * Workers: offloaded calls, each of which takes the next place of the oldest source that has any, reads it by itself
+ * and calls the callback. Nobody waits for anybody. Places are handed out as far as the source is said to reach;
+ * whoever has the last one goes on behind it until a read gives nothing.
  */
 #include <errno.h>
 

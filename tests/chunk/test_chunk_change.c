@@ -200,7 +200,8 @@ TASK_TEST(chunk_change, progress_can_stop_everything)
 
 /* ---- resume */
 
-/* Runs that are stopped at every so many chunks and go on where they said see everything: in order, and with one worker, nothing twice. */
+/* Runs that are stopped at every so many chunks and go on where they said see everything: in order, and with one
+ * worker, nothing twice. */
 static void check_resume(uint64_t seed, int worker_nr, bool records)
 {
 	uint64_t random = seed * 0x9e3779b97f4a7c15 | 1;
