@@ -53,6 +53,30 @@ static void worker_end(struct aion__process_worker *worker, int64_t grace_ns)
 	aion_process_close(&worker->process);
 }
 
+/* Neither end may be a standard descriptor, which it would be where these are closed here: the worker gets its end under
+ * the same number, and whoever prints here must not print into ours. */
+static int worker_sockets(int fds[2])
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++) {
+		int low = fds[i];
+
+		if (low > STDERR_FILENO)
+			continue;
+		fds[i] = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		if (fds[i] < 0) {
+			int result = -errno;
+
+			close(low);
+			close(fds[!i]);
+			return result;
+		}
+		close(low);
+	}
+	return 0;
+}
+
 static int64_t worker_start(struct aion_process_pool *pool, struct aion__process_worker *worker)
 {
 	char number[16];
@@ -60,10 +84,9 @@ static int64_t worker_start(struct aion_process_pool *pool, struct aion__process
 	struct aion_process_options options = {.in = {AION_STDIO_NULL, 0}, .pass_fd_nr = 1, .new_group = true};
 	int saved = errno;
 	int fds[2];
-	int64_t result;
+	int64_t result = worker_sockets(fds);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
-		result = -errno;
+	if (result < 0) {
 		errno = saved;
 		return result;
 	}

@@ -120,6 +120,30 @@ TASK_TEST(process_pool, a_function_answers)
 	cr_assert_neq(call(&pool, "own_pid"), getpid());
 }
 
+/* The sockets then have numbers of standard descriptors here, which the worker has for something else. */
+TASK_TEST(process_pool, works_where_standard_descriptors_are_closed)
+{
+	int64_t results[4];
+	int saved[3];
+
+	for (int closed_nr = 0; closed_nr < 4; closed_nr++) {
+		POOL(1);
+
+		for (int i = 0; i < closed_nr; i++) {
+			saved[i] = fcntl(i, F_DUPFD_CLOEXEC, 10);
+			close(i);
+		}
+		results[closed_nr] = aion_process_pool_call(&pool, "echo", "hello", 5, NULL, 0, NULL);
+		aion_process_pool_close(&pool);
+		for (int i = 0; i < closed_nr; i++)
+			cr_assert_eq(dup2(saved[i], i), i);
+		for (int i = 0; i < closed_nr; i++)
+			close(saved[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		assert_result(results[i], 5);
+}
+
 TASK_TEST(process_pool, large_messages_go_both_ways)
 {
 	const size_t size = (size_t)8 << 20;
