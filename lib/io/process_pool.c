@@ -15,10 +15,10 @@
 #include <aion/file.h>
 #include <aion/process_pool.h>
 #include <aion/scope.h>
-#include <aion/task.h>
 
 #include "alloc_int.h"
 #include "assert_int.h"
+#include "inside_int.h"
 #include "process_pool_int.h"
 
 #define SELF "/proc/self/exe"
@@ -258,10 +258,11 @@ int aion_process_pool_open(struct aion_process_pool *pool, const struct aion_pro
 {
 	static const struct aion_process_pool_options defaults;
 	long core_nr = sysconf(_SC_NPROCESSORS_ONLN);
+	int result = aion__inside_refuses();
 
 	AION_BUG_ON(pool->is_open, "process pool opened while open");
-	if (!aion_task_current())
-		return aion_checkpoint(); /* says why there is none */
+	if (result < 0)
+		return result;
 	options = options ? options : &defaults;
 	if (!options->program && !aion__process_pool_is_served)
 		return -EOPNOTSUPP;

@@ -21,9 +21,9 @@
 #include <aion/file.h>
 #include <aion/scope.h>
 #include <aion/signal.h>
-#include <aion/task.h>
 
 #include "assert_int.h"
+#include "inside_int.h"
 
 #define NUMBER_MAX 64
 
@@ -247,11 +247,6 @@ static int numbers_collect(const int *numbers, uint64_t *ret_numbers)
 	return collected ? 0 : -EINVAL;
 }
 
-static int task_refuses(void)
-{
-	return aion_task_current() ? 0 : aion_checkpoint();
-}
-
 static int watch_pipe(struct aion_signal_watch *watch)
 {
 	int saved = errno;
@@ -269,7 +264,7 @@ static int watch_pipe(struct aion_signal_watch *watch)
 int aion_signal_open(struct aion_signal_watch *watch, const int *numbers)
 {
 	struct aion_signal_watch new = {.thread = &thread_mask, .pid = getpid(), .is_open = true};
-	int result = task_refuses();
+	int result = aion__inside_refuses();
 
 	AION_BUG_ON(watch->is_open, "signal watch opened while open");
 	if (result == 0)

@@ -381,6 +381,21 @@ TASK_TEST(process_pool, refuses_a_program_that_does_not_serve)
 	cr_assert_not(pool.is_open);
 }
 
+static int in_forked_child(void *unused)
+{
+	struct aion_process_pool pool = {0};
+
+	if (aion_process_pool_open(&pool, NULL) != -ECHILD || pool.is_open)
+		return 1;
+	return call(&pool, "echo") == -ECHILD ? 0 : 2;
+}
+
+TASK_TEST(process_pool, a_forked_child_has_none)
+{
+	KERNEL();
+	cr_assert_eq(test_in_child(in_forked_child, NULL), 0);
+}
+
 TASK_TEST(process_pool, in_a_cancelled_scope_has_no_effect)
 {
 	struct aion_scope scope;

@@ -282,8 +282,12 @@ static int in_forked_child(void *arg)
 {
 	struct aion_signal_watch *watch = arg;
 
+	struct aion_signal_watch another = {0};
+
 	if (aion_signal_next(watch, NULL) != -ECHILD || aion_signal_try_next(watch, NULL) != -ECHILD)
 		return 1;
+	if (aion_signal_open(&another, NUMBERS(SIGUSR1)) != -ECHILD || another.is_open)
+		return 4;
 	raise(SIGUSR1); /* handled as before the watch */
 	if (handled_nr != 1)
 		return 2;
