@@ -3,7 +3,7 @@
 #define AION_PROCESS_H
 /*
  * Child processes: spawned with posix_spawn(3), watched through a pidfd, talked to through pipes. Nothing of a child
- * outlives aion_process_close(): it is ended, reaped, its pipes are closed.
+ * outlives aion_process_close(): it is ended, with its group if it leads one, reaped, and its pipes are closed.
  *
  *	const char *const argv[] = {"git", "rev-parse", "HEAD", NULL};
  *	struct aion_process_output out = {0};
@@ -54,7 +54,7 @@ struct aion_process_options {
 	size_t pipe_size;    /* bytes of a pipe [the kernel's 64 KiB]; grown as far as the kernel allows. Large ones
 				count against the user's limit for all pipes, and few programs are faster for them */
 	int64_t grace_ns;    /* from SIGTERM to SIGKILL where the child is ended [5 s]; negative: SIGKILL at once */
-	bool new_group;      /* a process group of its own; what ends the child ends the group */
+	bool new_group;      /* a process group of its own; closing ends the group, too */
 	bool new_session;    /* a session of its own, which is a group of its own, too */
 	bool reset_signals;  /* also signals that are ignored here are not ignored there. SIGPIPE never is */
 	bool no_path_search; /* argv[0] is a path, $PATH is not searched */
@@ -69,8 +69,8 @@ struct aion_process {
 	int err; /* its standard error; -1 if that is no pipe */
 	bool is_open;
 	bool has_group; /* is the leader of a process group */
-	bool has_ended; /* and is reaped */
-	bool is_stopping;
+	bool has_ended; /* and somebody has seen it: result holds */
+	bool is_reaped;
 	int64_t grace_ns;
 	int64_t result; /* once it has ended: see aion_process_wait() */
 };
@@ -94,7 +94,8 @@ AION_API AION_SUSPENDS int64_t aion_process_spawn(struct aion_process *process, 
 						  const struct aion_process_options *options);
 
 /**
- * aion_process_wait - wait until the child has ended, and reap it.
+ * aion_process_wait - wait until the child has ended, and reap it. One that leads a group stays a zombie until
+ *   aion_process_stop() or _close(), which find what is left of the group by its number.
  * @process: open. Several tasks may wait, also again; all get the same. A cancelled wait leaves the child as it is.
  *
  * A child that fills a pipe which nobody reads does not end: see aion_process_communicate().
@@ -121,7 +122,7 @@ static inline int aion_process_killed_by(int64_t result)
  * @number: 0 only asks whether it could be sent.
  *
  * Never hits another process: the pidfd names this child for good.
- * Errors: -ESRCH (it has ended and is reaped); -EINVAL (number); -EPERM; -EBADF (closed).
+ * Errors: -ESRCH (it has ended, as a wait has seen); -EINVAL (number); -EPERM; -EBADF (closed).
  * Suspends: no. Thread: loop. Source: pidfd_send_signal(2), Linux 5.1.
  */
 AION_API int aion_process_send_signal(struct aion_process *process, int number);
@@ -131,7 +132,7 @@ AION_API int aion_process_kill(struct aion_process *process);
 /**
  * aion_process_stop - end the child: SIGTERM, after the grace SIGKILL, then reap it. Always finishes.
  * @process: open. One that leads a group gets the signals together with the group; what is left of that when it has
- *   ended is killed, too.
+ *   ended is killed, too, also if it had ended before.
  * @grace_ns: nanoseconds; 0 or less sends SIGKILL at once.
  *
  * Cancellation cuts neither the grace nor the reaping short. Pipes stay open.
@@ -141,9 +142,10 @@ AION_API int aion_process_kill(struct aion_process *process);
 AION_API AION_SUSPENDS int64_t aion_process_stop(struct aion_process *process, int64_t grace_ns);
 
 /**
- * aion_process_close - end the child if it still runs, as aion_process_stop() with the grace of the options, and close
- *   what is open of its pipes. Always finishes.
- * @process: open or closed (all zero); closed afterwards, with its result still in it.
+ * aion_process_close - end the child if it still runs, and what is left of its group, as aion_process_stop() with the
+ *   grace of the options, and close what is open of its pipes. Always finishes.
+ * @process: open or closed (all zero); closed afterwards, with its result still in it. If several tasks close it, it can
+ *   be used anew when all of them have returned.
  *
  * Suspends: yes, but never returns early. Thread: loop. Source: as aion_process_stop().
  */
@@ -189,8 +191,8 @@ AION_API AION_SUSPENDS int64_t aion_process_communicate(struct aion_process *pro
  * @input: NULL: options->in holds.
  * @out, @err: NULL: options->out, options->err hold.
  *
- * However it ends, there is no child afterwards: one that still runs when the caller is cancelled is ended with
- * options->grace_ns.
+ * However it ends, there is no child afterwards, nor any of its group: one that still runs when the caller is cancelled
+ * is ended with options->grace_ns.
  * Result and errors as aion_process_spawn() and aion_process_communicate().
  * Suspends: yes. Thread: loop. Source: as theirs.
  */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,18 +20,56 @@
 
 #define RETRY_NS AION_MILLISECOND
 
+/* Neither reaped nor somebody else's, as it is in a forked child: its number is its own, and so is its group's. */
+static bool process_is_ours(const struct aion_process *process)
+{
+	int saved = errno;
+	siginfo_t info;
+	int result;
+
+	if (!process->is_open || process->is_reaped)
+		return false;
+	result = waitid((idtype_t)P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG | WNOWAIT);
+	errno = saved;
+	return result == 0;
+}
+
+/* A child that is not reaped still owns the number of its group. */
+static void process_signal_all(struct aion_process *process, int number)
+{
+	int saved = errno;
+
+	if (!process->has_group)
+		aion_process_send_signal(process, number);
+	else if (process_is_ours(process))
+		kill(-process->pid, number);
+	errno = saved;
+}
+
+/* The child has ended: end what is left of its group, and let go of its number. */
+static void process_release(struct aion_process *process)
+{
+	int saved = errno;
+
+	if (!process->has_ended || process->is_reaped)
+		return;
+	process_signal_all(process, SIGKILL);
+	process->is_reaped = true;
+	waitid((idtype_t)P_PIDFD, (id_t)process->pidfd, NULL, WEXITED | WNOHANG);
+	errno = saved;
+}
+
 /* The child has ended, or with flags = 0 soon will: take its status. False: its tracer (a debugger) has not let go of
- * it yet. What is left of a group that is being ended is killed while its number is still ours. */
+ * it yet. The leader of a group is reaped when it is stopped: until then the group can be found by its number. */
 static bool process_reap(struct aion_process *process, int flags)
 {
+	int keep = process->has_group ? WNOWAIT : 0;
 	int saved = errno;
 	siginfo_t info = {.si_pid = 0};
 	int result;
 
-	if (process->has_group && process->is_stopping)
-		kill(-process->pid, SIGKILL);
 	do {
-		result = waitid((idtype_t)P_PIDFD, (id_t)process->pidfd, &info, WEXITED | flags);
+		result = waitid((idtype_t)P_PIDFD, (id_t)process->pidfd, &info, WEXITED | flags | keep);
 	} while (result < 0 && errno == EINTR);
 	if (result < 0)
 		process->result = -errno;
@@ -39,6 +78,7 @@ static bool process_reap(struct aion_process *process, int flags)
 	else
 		process->result = AION_PROCESS_KILLED + info.si_status;
 	process->has_ended = result < 0 || info.si_pid;
+	process->is_reaped = process->has_ended && (result < 0 || !keep);
 	errno = saved;
 	return process->has_ended;
 }
@@ -77,6 +117,8 @@ int aion_process_send_signal(struct aion_process *process, int number)
 
 	if (!process->is_open)
 		return -EBADF;
+	if (process->has_ended)
+		return -ESRCH; /* also where it is not reaped yet */
 	result = syscall(SYS_pidfd_send_signal, process->pidfd, number, NULL, 0) < 0 ? -errno : 0;
 	errno = saved;
 	return result;
@@ -92,35 +134,22 @@ int aion_process_kill(struct aion_process *process)
 	return aion_process_send_signal(process, SIGKILL);
 }
 
-/* A child that is not reaped still owns the number of its group. */
-static void process_signal_all(struct aion_process *process, int number)
-{
-	int saved = errno;
-
-	if (process->has_group)
-		kill(-process->pid, number);
-	else
-		aion_process_send_signal(process, number);
-	errno = saved;
-}
-
 static int64_t process_stop(struct aion_process *process, int64_t grace_ns)
 {
 	struct aion_scope grace;
 	int64_t result = -ETIME;
 
-	process->is_stopping = true;
-	if (grace_ns > 0) {
+	if (grace_ns > 0 && !process->has_ended) {
 		process_signal_all(process, SIGTERM);
 		aion_scope_enter(&grace, aion_after(grace_ns));
 		result = process_await_end(process);
 		aion_scope_leave(&grace);
 	}
-	if (process->has_ended)
-		return process->result;
-	if (result < 0)
+	if (result < 0 && !process->has_ended)
 		process_signal_all(process, SIGKILL);
-	return aion_process_wait(process);
+	result = aion_process_wait(process);
+	process_release(process);
+	return result;
 }
 
 int64_t aion_process_stop(struct aion_process *process, int64_t grace_ns)
@@ -128,7 +157,7 @@ int64_t aion_process_stop(struct aion_process *process, int64_t grace_ns)
 	struct aion_scope shield;
 	int64_t result;
 
-	if (process->has_ended)
+	if (process->has_ended && (process->is_reaped || !process->is_open))
 		return process->result;
 	if (!process->is_open)
 		return -EBADF;
@@ -142,23 +171,28 @@ int64_t aion_process_stop(struct aion_process *process, int64_t grace_ns)
 	return result;
 }
 
+/* While this waits for the child, another task may close the process; and while it waits for a descriptor's close, the
+ * memory may be used anew. So nothing is read before the one wait, and nothing written after the other has begun. */
 void aion_process_close(struct aion_process *process)
 {
-	int pidfd = process->pidfd;
 	int64_t result;
+	int fds[4];
 
 	if (!process->is_open)
 		return;
 	result = aion_process_stop(process, process->grace_ns);
+	if (!process->is_open)
+		return;
 	/* No memory to wait in, or no task to do it: then it is killed, and the thread waits. It is no forked child's. */
 	if (!process->has_ended && result != -ECHILD) {
 		process_signal_all(process, SIGKILL);
 		process_reap(process, 0);
 	}
+	if (result != -ECHILD)
+		process_release(process);
+	memcpy(fds, (const int[]){process->pidfd, process->in, process->out, process->err}, sizeof(fds));
 	process->is_open = false;
-	process->pidfd = -1;
-	aion_fd_closep(&pidfd);
-	aion_fd_closep(&process->in);
-	aion_fd_closep(&process->out);
-	aion_fd_closep(&process->err);
+	process->pidfd = process->in = process->out = process->err = -1;
+	for (int i = 0; i < 4; i++)
+		aion_fd_closep(&fds[i]);
 }

@@ -106,6 +106,147 @@ TASK_TEST(process_stop, ends_the_whole_group)
 	aion_process_close(&process);
 }
 
+/* Whether nobody has the other end of a pipe any more, or soon nobody has. */
+static void assert_pipe_ends(int fd)
+{
+	struct aion_scope scope;
+	char byte;
+
+	aion_scope_enter(&scope, aion_after(5 * AION_SECOND));
+	assert_result(aion_read(fd, &byte, 1), 0);
+	assert_result(aion_scope_leave(&scope), 0);
+	close(fd);
+}
+
+static void assert_pipe_open(int fd)
+{
+	struct aion_scope scope;
+	char byte;
+
+	aion_scope_enter(&scope, aion_after(50 * AION_MILLISECOND));
+	assert_result(aion_read(fd, &byte, 1), -ECANCELED);
+	assert_result(aion_scope_leave(&scope), -ETIME);
+}
+
+/* A leader that leaves somebody behind in its group, who keeps a pipe of ours open. */
+static int group_options(struct aion_process_options *ret_options, int *pass_fd)
+{
+	int fds[2];
+
+	cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
+	*pass_fd = fds[1];
+	*ret_options = (struct aion_process_options){.pass_fds = pass_fd, .pass_fd_nr = 1, .new_group = true};
+	return fds[0];
+}
+
+#define LEAVE_ONE SHELL("sleep 20 >/dev/null 2>&1 & exit 4")
+
+TASK_TEST(process_stop, ends_the_group_of_a_leader_that_was_waited_for)
+{
+	struct aion_process_options options;
+	struct aion_process process = {0};
+	int pass_fd, fd;
+
+	KERNEL();
+	for (int is_closed = 0; is_closed < 2; is_closed++) {
+		fd = group_options(&options, &pass_fd);
+		assert_result(aion_process_spawn(&process, LEAVE_ONE, &options), 0);
+		close(pass_fd);
+		assert_result(aion_process_wait(&process), 4);
+		assert_result(aion_process_send_signal(&process, 0), -ESRCH);
+		if (is_closed)
+			aion_process_close(&process);
+		else
+			assert_result(aion_process_stop(&process, 100 * AION_SECOND), 4);
+		assert_pipe_ends(fd);
+		assert_no_child();
+		aion_process_close(&process);
+		assert_result(aion_process_wait(&process), 4);
+		assert_result(aion_process_stop(&process, 0), 4);
+	}
+}
+
+TASK_TEST(process_stop, a_run_leaves_nothing_of_its_group)
+{
+	struct aion_process_output out = {0};
+	struct aion_process_options options;
+	int pass_fd, fd;
+
+	KERNEL();
+	fd = group_options(&options, &pass_fd);
+	assert_result(aion_process_run(LEAVE_ONE, &options, NULL, 0, &out, NULL), 4);
+	close(pass_fd);
+	assert_pipe_ends(fd);
+	assert_no_child();
+	aion_process_output_free(&out);
+}
+
+static int close_in_forked_child(void *process)
+{
+	aion_process_close(process);
+	return 0;
+}
+
+TASK_TEST(process_stop, a_forked_child_does_not_end_its_parents_group)
+{
+	struct aion_process_options options;
+	struct aion_process process = {0};
+	int pass_fd, fd;
+
+	KERNEL();
+	fd = group_options(&options, &pass_fd);
+	assert_result(aion_process_spawn(&process, LEAVE_ONE, &options), 0);
+	close(pass_fd);
+	assert_result(aion_process_wait(&process), 4);
+	cr_assert_eq(test_in_child(close_in_forked_child, &process), 0);
+	assert_pipe_open(fd);
+	aion_process_close(&process);
+	assert_pipe_ends(fd);
+}
+
+static int64_t close_process(void *process)
+{
+	aion_process_close(process);
+	return 0;
+}
+
+struct post_close {
+	struct aion_process *process;
+	int fd;
+};
+
+/* No task: the child is killed and reaped at once. The next descriptor gets the number of its pidfd. */
+static void close_in_post(void *arg)
+{
+	struct post_close *post = arg;
+	int pidfd = post->process->pidfd;
+
+	aion_process_close(post->process);
+	post->fd = fcntl(0, F_DUPFD_CLOEXEC, pidfd);
+	cr_assert_eq(post->fd, pidfd);
+}
+
+TASK_TEST(process_stop, a_second_close_closes_no_other_descriptor)
+{
+	struct aion_process_options options = with_output;
+	struct aion_process process = {0};
+	struct post_close post = {&process, -1};
+	struct aion_group group;
+
+	KERNEL();
+	options.grace_ns = 100 * AION_SECOND;
+	spawn_begun(&process, "trap '' TERM; echo begun; exec sleep 1000", &options);
+	aion_group_enter(&group);
+	aion_spawn(&group, close_process, &process);
+	aion_sleep(10 * AION_MILLISECOND); /* its poll has got as far as to the kernel */
+	assert_result(aion_loop_post(aion_loop_current(), close_in_post, &post), 0);
+	assert_result(aion_group_leave(&group, 0), 0);
+	cr_assert_geq(fcntl(post.fd, F_GETFD), 0);
+	close(post.fd);
+	cr_assert_not(process.is_open);
+	assert_no_child();
+}
+
 TASK_TEST(process_stop, close_ends_what_still_runs)
 {
 	struct aion_process_options options = with_output;
