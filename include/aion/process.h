@@ -88,7 +88,8 @@ struct aion_process {
  *   -EAGAIN, -EMFILE …, and: -EINVAL (argv is empty; a kind that the descriptor cannot have); -EBADF (a descriptor to
  *   be passed); -ECANCELED; -EBUSY (not inside a task); -ECHILD (forked child). There is no child then, and nothing is
  *   open.
- * Suspends: no (but is a checkpoint). Thread: loop. Source: posix_spawn(3), pidfd_open(2), Linux 5.3.
+ * Suspends: only when the task's budget is used up, before any effect. Thread: loop. Source: posix_spawn(3),
+ *   pidfd_open(2), Linux 5.3.
  */
 AION_API AION_SUSPENDS int64_t aion_process_spawn(struct aion_process *process, const char *const *argv,
 						  const struct aion_process_options *options);
