@@ -277,23 +277,23 @@ int aion_process_pool_open(struct aion_process_pool *pool, const struct aion_pro
 	if (!pool->workers)
 		return -ENOMEM;
 	aion_future_init(&pool->drained);
+	aion_future_init(&pool->closed);
 	pool->is_open = true;
 	return 0;
 }
 
-/* All idle workers see the end of their sockets before any is waited for. */
-void aion_process_pool_close(struct aion_process_pool *pool)
+static void pool_await(struct aion_future *future)
 {
 	struct aion_scope shield;
 
-	if (!pool->is_open || pool->is_closing)
-		return;
-	pool->is_closing = true;
-	if (pool->call_nr) {
-		aion_scope_enter_shield(&shield, AION_NEVER);
-		aion_await(&pool->drained);
-		aion_scope_leave(&shield);
-	}
+	aion_scope_enter_shield(&shield, AION_NEVER);
+	aion_await(future);
+	aion_scope_leave(&shield);
+}
+
+/* All idle workers see the end of their sockets before any is waited for. */
+static void pool_end_workers(struct aion_process_pool *pool)
+{
 	for (unsigned i = 0; i < pool->worker_nr; i++)
 		if (pool->workers[i].process.is_open)
 			aion_fd_closep(&pool->workers[i].fd);
@@ -301,6 +301,21 @@ void aion_process_pool_close(struct aion_process_pool *pool)
 		worker_end(&pool->workers[i], pool->grace_ns);
 	aion__free(pool->workers);
 	pool->workers = NULL;
+}
+
+void aion_process_pool_close(struct aion_process_pool *pool)
+{
+	if (!pool->is_open)
+		return;
+	if (pool->is_closing) {
+		pool_await(&pool->closed);
+		return;
+	}
+	pool->is_closing = true;
+	if (pool->call_nr)
+		pool_await(&pool->drained);
+	pool_end_workers(pool);
 	pool->is_open = false;
 	pool->is_closing = false;
+	aion_future_complete(&pool->closed, 0);
 }

@@ -356,6 +356,44 @@ TASK_TEST(process_pool, close_drains_and_refuses)
 	cr_assert_eq(dup(0), free_fd);
 }
 
+static int64_t close_pool_and_look(void *arg)
+{
+	struct aion_process_pool *pool = arg;
+
+	aion_process_pool_close(pool);
+	return pool->is_open;
+}
+
+/* The third is cancelled, and waits nevertheless. */
+TASK_TEST(process_pool, every_close_waits_for_the_end)
+{
+	struct aion_handle handles[4];
+	struct aion_group group;
+	struct caller caller;
+	char byte;
+	int next = 0, fd;
+	TEST_DIR();
+	POOL(1);
+
+	cr_assert_eq(mkfifo("fifo", 0600), 0);
+	caller = (struct caller){&pool, "open_fifo", "fifo", 0, &next, -1, NULL};
+	aion_group_enter(&group);
+	aion_spawn_into(&group, &handles[0], NULL, call_task, &caller);
+	aion_yield();
+	for (int i = 1; i < 4; i++)
+		aion_spawn_into(&group, &handles[i], NULL, close_pool_and_look, &pool);
+	aion_yield();
+	aion_handle_cancel(&handles[3]);
+	fd = open("fifo", O_RDWR | O_CLOEXEC);
+	assert_result(aion_read_exact(fd, &byte, 1, NULL), 0);
+	assert_result(aion_group_leave(&group, 0), 0);
+	assert_result(handles[0].future.result, 1);
+	for (int i = 1; i < 4; i++)
+		assert_result(handles[i].future.result, 0);
+	cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1);
+	close(fd);
+}
+
 TASK_TEST(process_pool, tells_why_there_is_no_worker)
 {
 	AION_CLEANUP(aion_process_pool_close) struct aion_process_pool pool = {0};
