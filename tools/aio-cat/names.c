@@ -72,7 +72,7 @@ bool names_read(struct options *options)
 {
 	bool from_stdin = strcmp(options->files0_name, "-") == 0;
 	int fd = from_stdin ? STDIN_FILENO : open(options->files0_name, O_RDONLY | O_CLOEXEC);
-	char *text = NULL; /* stays to the end */
+	static char *text; /* the names lie in it, to the end */
 	size_t size = 0;
 	int result;
 
@@ -84,13 +84,10 @@ bool names_read(struct options *options)
 	if (!from_stdin)
 		close(fd);
 	if (result < 0) {
-		free(text);
 		message_name(options->files0_name, strerror(-result));
 		return false;
 	}
 	result = names_split(options, text, size, from_stdin);
-	if (result < 0)
-		free(text);
 	if (result == -ENOMEM)
 		message_error("--files0-from", result);
 	return result == 0;
