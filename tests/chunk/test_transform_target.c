@@ -196,7 +196,7 @@ static void check_resume(aion_transform_fn *fn, int worker_nr, bool records, uin
 	target.path = "whole";
 	cr_assert_gt(aion_transform(sources, 2, fn, &work, &target, &options), 0);
 	whole = file_content("whole", &whole_size);
-	cr_assert_eq(off, whole_size);
+	cr_assert_eq((size_t)off, whole_size);
 
 	target.path = "out";
 	work.fail_off = 100000 + (int64_t)(test_random(random) % 90000);

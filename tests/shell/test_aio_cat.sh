@@ -181,7 +181,7 @@ here=/proc/self/cwd
 if [ -r $here/. ]; then
 	export here
 	same 'uncached paths' '"$cat" $here/a $here/big $here/missing a $here/dir $here/size65536 $here/empty b $here/link'
-	same 'many uncached paths' 'cd "$top/small"; set -- [0-9]*; for i in "$@"; do set -- "$@" $here/$i; shift; done; "$cat" "$@"'
+	same 'many uncached paths' 'cd "$top/small"; set -- 0[01]*; for i in "$@"; do set -- "$@" $here/$i; shift; done; "$cat" "$@"'
 	same 'an uncached FIFO twice' '{ echo first >fifo; sleep 0.3; echo second >fifo; } & "$cat" $here/fifo a $here/fifo'
 	same 'uncached FIFOs' 'mkfifo f2; { echo first >fifo; echo second >f2; } & "$cat" a $here/fifo $here/b $here/f2 b'
 	same 'the writer of an uncached FIFO makes the next operand' '{ sleep 0.2; echo made >made; echo fed; } >fifo &
