@@ -323,6 +323,7 @@ TASK_TEST(process_stop, several_tasks_wait_for_one_child)
 		aion_spawn_into(&group, &waiters[i], NULL, wait_for_child, &process);
 	aion_yield();
 	aion_handle_cancel(&waiters[1]);
+	assert_result(aion_await(&waiters[1].future), -ECANCELED); /* before the child ends, whose end would win */
 	aion_process_stop(&process, 100 * AION_SECOND);
 	assert_result(aion_group_leave(&group, 0), 0);
 	for (int i = 0; i < 5; i++)
