@@ -38,9 +38,9 @@
 #include <aion/signal.h>
 #include <aion/sim.h>
 #include <aion/splice.h>
-#include <aion/stream.h>
-#include <aion/stream_operator.h>
-#include <aion/stream_source.h>
+#include <aion/iter.h>
+#include <aion/iter_operator.h>
+#include <aion/iter_source.h>
 #include <aion/task.h>
 #include <aion/thread_queue.h>
 #include <aion/timer.h>

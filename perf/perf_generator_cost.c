@@ -44,7 +44,7 @@ static int64_t produce(struct aion_generator *generator, void *unused)
 	int64_t result = 0;
 
 	for (int64_t i = 0; i < VALUES_A_RUN && result == 0; i++)
-		result = aion_yield_value(generator, aion_stream_value(i));
+		result = aion_yield_value(generator, aion_iter_value(i));
 	return result;
 }
 
@@ -52,7 +52,7 @@ static int64_t add(void *value, void *arg)
 {
 	struct bench *bench = arg;
 
-	bench->sum += aion_stream_number(value);
+	bench->sum += aion_iter_number(value);
 	return 0;
 }
 
@@ -62,13 +62,13 @@ static int64_t same(void *value, void *unused, void **ret_value)
 	return 0;
 }
 
-static int64_t consume(struct bench *bench, struct aion_stream *stream)
+static int64_t consume(struct bench *bench, struct aion_iter *iter)
 {
 	int64_t begin_ns = perf_now();
-	int64_t result = aion_stream_for_each(stream, add, bench, NULL);
+	int64_t result = aion_iter_for_each(iter, add, bench, NULL);
 
 	bench->elapsed_ns = perf_now() - begin_ns;
-	aion_stream_close(stream);
+	aion_iter_close(iter);
 	return result;
 }
 
@@ -86,38 +86,38 @@ static int64_t generator_main(void *arg)
 static int64_t map_main(void *arg)
 {
 	struct aion_generator generator;
-	struct aion_stream_map map;
-	struct aion_stream *stream;
+	struct aion_iter_map map;
+	struct aion_iter *iter;
 	struct aion_group group;
 	int64_t result;
 
 	aion_group_enter(&group);
-	stream = aion_generator_init(&generator, &group, produce, NULL);
-	result = consume(arg, aion_stream_map_init(&map, stream, same, NULL));
+	iter = aion_generator_init(&generator, &group, produce, NULL);
+	result = consume(arg, aion_iter_map_init(&map, iter, same, NULL));
 	return aion_group_leave(&group, result);
 }
 
 /* No task but the consumer. */
 static int64_t range_main(void *arg)
 {
-	struct aion_stream_range range;
+	struct aion_iter_range range;
 
-	return consume(arg, aion_stream_range_init(&range, 0, VALUES_A_RUN, 1));
+	return consume(arg, aion_iter_range_init(&range, 0, VALUES_A_RUN, 1));
 }
 
 static int64_t merge_main(void *arg)
 {
-	struct aion_stream_feeder feeders[2];
-	struct aion_stream_range ranges[2];
-	struct aion_stream_merge merge;
-	struct aion_stream *sources[2];
+	struct aion_iter_feeder feeders[2];
+	struct aion_iter_range ranges[2];
+	struct aion_iter_merge merge;
+	struct aion_iter *sources[2];
 	struct aion_group group;
 	int64_t result;
 
 	aion_group_enter(&group);
 	for (int i = 0; i < 2; i++)
-		sources[i] = aion_stream_range_init(&ranges[i], 0, VALUES_A_RUN / 2, 1);
-	result = consume(arg, aion_stream_merge_init(&merge, &group, feeders, sources, 2));
+		sources[i] = aion_iter_range_init(&ranges[i], 0, VALUES_A_RUN / 2, 1);
+	result = consume(arg, aion_iter_merge_init(&merge, &group, feeders, sources, 2));
 	return aion_group_leave(&group, result);
 }
 
@@ -137,14 +137,14 @@ static double aion_side(void *arg)
 	return (double)bench->elapsed_ns / VALUES_A_RUN;
 }
 
-static void measure(struct bench *bench, const char *stream, aion_fn *fn)
+static void measure(struct bench *bench, const char *iter, aion_fn *fn)
 {
 	struct perf_pairs pairs;
 
 	bench->fn = fn;
 	perf_interleave_tries(raw_side, PERF_TRY_MAX, aion_side, PERF_TRY_MAX, bench, perf_runs(21), &pairs);
 	perf_line_begin("generator");
-	perf_line_text("stream", stream);
+	perf_line_text("iter", iter);
 	perf_line_number("two_switches_ns", pairs.raw_ns.median);
 	perf_line_number("value_ns", pairs.aion_ns.median);
 	perf_line_number("ratio", pairs.ratio.median);

@@ -2,7 +2,7 @@
 #ifndef AION_GENERATOR_H
 #define AION_GENERATOR_H
 /*
- * The generator: a task that yields values to its consumer, as a stream. The producer begins when the first value is
+ * The generator: a task that yields values to its consumer, as an iterator. The producer begins when the first value is
  * asked for and runs only while one is: between two of them it stands in aion_yield_value(). Two switches a value.
  *
  *	static int64_t count(struct aion_generator *generator, void *limit)
@@ -10,12 +10,12 @@
  *		int64_t result = 0;
  *
  *		for (int64_t i = 0; i < *(int64_t *)limit && result == 0; i++)
- *			result = aion_yield_value(generator, aion_stream_value(i));
+ *			result = aion_yield_value(generator, aion_iter_value(i));
  *		return result;
  *	}
  */
 #include <aion/group.h>
-#include <aion/stream.h>
+#include <aion/iter.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,7 +27,7 @@ struct aion_generator;
 typedef int64_t aion_generator_fn(struct aion_generator *generator, void *arg);
 
 struct aion_generator {
-	struct aion_stream stream;
+	struct aion_iter iter;
 	struct aion_group *group;
 	aion_generator_fn *fn;
 	void *arg;
@@ -51,27 +51,27 @@ struct aion_generator {
  * @fn: the producer's body.
  * @arg: handed to fn; borrowed until the producer has ended.
  *
- * Result: the generator as a stream. Its errors are those of fn, which are no errors of the group; and -ENOMEM
+ * Result: the generator as an iterator. Its errors are those of fn, which are no errors of the group; and -ENOMEM
  * (no memory for the task) and -ESHUTDOWN (the group is closed), both also errors of the group as with aion_spawn().
  * If the group is cancelled, so is the producer: a consumer outside of the group gets its -ECANCELED as an error.
  * Suspends: no. Thread: loop. Source: none.
  */
-AION_API struct aion_stream *aion_generator_init(struct aion_generator *generator, struct aion_group *group,
-						 aion_generator_fn *fn, void *arg);
+AION_API struct aion_iter *aion_generator_init(struct aion_generator *generator, struct aion_group *group,
+					       aion_generator_fn *fn, void *arg);
 
 /**
- * aion_generator_next - aion_stream_next() of the generator.
+ * aion_generator_next - aion_iter_next() of the generator.
  *
  * A consumer that is cancelled while it waits does not disturb the producer: its value is kept for the next call.
- * Result and errors as aion_stream_next(). Suspends: yes. Thread: loop. Source: none.
+ * Result and errors as aion_iter_next(). Suspends: yes. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int64_t aion_generator_next(struct aion_generator *generator, void **ret_value);
 
 /**
- * aion_generator_close - aion_stream_close() of the generator, also for AION_CLEANUP: cancel the producer and join it.
+ * aion_generator_close - aion_iter_close() of the generator, also for AION_CLEANUP: cancel the producer and join it.
  * @generator: initialised or all zero.
  *
- * Result and errors as aion_stream_close(). Suspends: yes, but never returns early. Thread: loop. Source: none.
+ * Result and errors as aion_iter_close(). Suspends: yes, but never returns early. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_generator_close(struct aion_generator *generator);
 

@@ -60,9 +60,9 @@ static int64_t generator_take(struct aion_generator *generator, void **ret_value
 	return 1;
 }
 
-static int64_t generator_next(struct aion_stream *stream, void **ret_value)
+static int64_t generator_next(struct aion_iter *iter, void **ret_value)
 {
-	struct aion_generator *generator = (struct aion_generator *)stream;
+	struct aion_generator *generator = (struct aion_generator *)iter;
 	int64_t result = 0;
 
 	if (!generator->has_begun) {
@@ -80,9 +80,9 @@ static int64_t generator_next(struct aion_stream *stream, void **ret_value)
 	return result < 0 ? result : generator->result;
 }
 
-static void generator_close(struct aion_stream *stream)
+static void generator_close(struct aion_iter *iter)
 {
-	struct aion_generator *generator = (struct aion_generator *)stream;
+	struct aion_generator *generator = (struct aion_generator *)iter;
 	int64_t result = 0;
 
 	if (generator->has_begun && !generator->has_ended) {
@@ -95,27 +95,27 @@ static void generator_close(struct aion_stream *stream)
 		aion_future_init(&generator->given);
 		result = aion_await(&generator->given);
 	}
-	if (generator->has_value && stream->destroy)
-		stream->destroy(generator->value);
+	if (generator->has_value && iter->destroy)
+		iter->destroy(generator->value);
 	generator->has_value = false;
 }
 
-struct aion_stream *aion_generator_init(struct aion_generator *generator, struct aion_group *group,
-					aion_generator_fn *fn, void *arg)
+struct aion_iter *aion_generator_init(struct aion_generator *generator, struct aion_group *group, aion_generator_fn *fn,
+				      void *arg)
 {
 	*generator = (struct aion_generator){.group = group, .fn = fn, .arg = arg};
-	aion_stream_init(&generator->stream, generator_next, generator_close);
-	return &generator->stream;
+	aion_iter_init(&generator->iter, generator_next, generator_close);
+	return &generator->iter;
 }
 
 int64_t aion_generator_next(struct aion_generator *generator, void **ret_value)
 {
-	return aion_stream_next(&generator->stream, ret_value);
+	return aion_iter_next(&generator->iter, ret_value);
 }
 
 int aion_generator_close(struct aion_generator *generator)
 {
-	return aion_stream_close(&generator->stream);
+	return aion_iter_close(&generator->iter);
 }
 
 /* Only a producer that was cancelled while it waited comes here with no value wanted: it has a shield now. */
@@ -123,9 +123,9 @@ static int64_t generator_await_demand(struct aion_generator *generator)
 {
 	int64_t result = 0;
 
-	while (result >= 0 && !generator->is_wanted && !generator->stream.is_closed)
+	while (result >= 0 && !generator->is_wanted && !generator->iter.is_closed)
 		result = aion_await(&generator->wanted);
-	if (generator->stream.is_closed)
+	if (generator->iter.is_closed)
 		return -EPIPE;
 	return result;
 }

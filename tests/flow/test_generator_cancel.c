@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Cancellation of either side, and closing: no value is lost, no producer outlives its consumer. */
-#include "test_stream.h"
+#include "test_iter.h"
 
 int64_t test_destroyed_nr, test_destroyed_sum;
 
@@ -12,15 +12,15 @@ TASK_TEST(generator_cancel, consumer_cancelled_while_it_waits_loses_nothing)
 
 	aion_group_enter(&group);
 	aion_generator_init(&generator, &group, test_produce, &producer);
-	assert_result(test_next_cut_short(&generator.stream, AION_MICROSECOND), -ECANCELED);
+	assert_result(test_next_cut_short(&generator.iter, AION_MICROSECOND), -ECANCELED);
 	assert_result(producer.begun_nr, 1);
-	assert_result(test_next(&generator.stream), 100);
-	assert_result(test_next_cut_short(&generator.stream, AION_MICROSECOND), -ECANCELED);
+	assert_result(test_next(&generator.iter), 100);
+	assert_result(test_next_cut_short(&generator.iter, AION_MICROSECOND), -ECANCELED);
 	aion_sleep(3 * AION_MILLISECOND);
 	assert_result(producer.begun_nr, 2);
-	assert_result(test_next(&generator.stream), 101);
-	assert_result(test_next(&generator.stream), 102);
-	assert_result(test_next(&generator.stream), 0);
+	assert_result(test_next(&generator.iter), 101);
+	assert_result(test_next(&generator.iter), 102);
+	assert_result(test_next(&generator.iter), 0);
 	aion_generator_close(&generator);
 	assert_result(aion_group_leave(&group, 0), 0);
 }
@@ -35,12 +35,12 @@ TASK_TEST(generator_cancel, in_a_cancelled_scope_nothing_begins_and_nothing_is_t
 	aion_group_enter(&group);
 	aion_generator_init(&generator, &group, test_produce, &producer);
 	test_enter_cancelled(&scope);
-	assert_result(test_next(&generator.stream), -ECANCELED);
+	assert_result(test_next(&generator.iter), -ECANCELED);
 	cr_assert_not(producer.has_begun);
 	aion_scope_leave(&scope);
-	assert_result(test_next(&generator.stream), 100);
+	assert_result(test_next(&generator.iter), 100);
 	test_enter_cancelled(&scope);
-	assert_result(test_next(&generator.stream), -ECANCELED);
+	assert_result(test_next(&generator.iter), -ECANCELED);
 	assert_result(producer.begun_nr, 1);
 	assert_result(aion_generator_close(&generator), 0);
 	cr_assert(producer.has_ended, "closing does not mind the cancellation");
@@ -60,11 +60,11 @@ TASK_TEST(generator_cancel, value_that_comes_together_with_the_cancellation_is_g
 	aion_generator_init(&generator, &group, test_produce, &producer);
 	/* The producer's timer and the scope's are due together; whichever runs first, both values come. */
 	aion_scope_enter(&scope, aion_after(AION_MILLISECOND));
-	first = test_next(&generator.stream);
+	first = test_next(&generator.iter);
 	aion_scope_leave(&scope);
 	second = first == 100 ? 101 : 100;
 	cr_assert(first == 100 || first == -ECANCELED);
-	assert_result(test_next(&generator.stream), second);
+	assert_result(test_next(&generator.iter), second);
 	aion_generator_close(&generator);
 	assert_result(aion_group_leave(&group, 0), 0);
 }
@@ -77,12 +77,12 @@ TASK_TEST(generator_cancel, closing_cancels_a_producer_that_waits_and_joins_it)
 
 	aion_group_enter(&group);
 	aion_generator_init(&generator, &group, test_produce, &producer);
-	assert_result(test_next_cut_short(&generator.stream, AION_MICROSECOND), -ECANCELED);
+	assert_result(test_next_cut_short(&generator.iter, AION_MICROSECOND), -ECANCELED);
 	cr_assert_not(producer.has_ended);
 	assert_result(aion_generator_close(&generator), 0);
 	cr_assert(producer.has_ended);
 	assert_result(producer.last, -ECANCELED);
-	assert_result(test_next(&generator.stream), 0);
+	assert_result(test_next(&generator.iter), 0);
 	assert_result(aion_generator_close(&generator), 0);
 	assert_result(aion_group_leave(&group, 0), 0);
 }
@@ -95,7 +95,7 @@ TASK_TEST(generator_cancel, producer_that_is_closed_in_its_yield_knows_that_the_
 
 	aion_group_enter(&group);
 	aion_generator_init(&generator, &group, test_produce, &producer);
-	assert_result(test_next(&generator.stream), 100);
+	assert_result(test_next(&generator.iter), 100);
 	assert_result(aion_generator_close(&generator), 0);
 	cr_assert(producer.has_ended);
 	assert_result(producer.given_nr, 1);
@@ -114,7 +114,7 @@ TASK_TEST(generator_cancel, closing_before_the_first_demand_runs_nothing)
 	aion_generator_init(&generator, &group, test_produce, &producer);
 	assert_result(aion_generator_close(&generator), 0);
 	assert_result(aion_generator_close(&never), 0);
-	assert_result(test_next(&generator.stream), 0);
+	assert_result(test_next(&generator.iter), 0);
 	assert_result(aion_group_leave(&group, 0), 0);
 	cr_assert_not(producer.has_begun);
 }
@@ -127,8 +127,8 @@ TASK_TEST(generator_cancel, value_that_waits_is_destroyed_by_the_close)
 
 	test_destroyed_nr = test_destroyed_sum = 0;
 	aion_group_enter(&group);
-	aion_stream_set_destroy(aion_generator_init(&generator, &group, test_produce, &producer), test_destroy);
-	assert_result(test_next_cut_short(&generator.stream, AION_MICROSECOND), -ECANCELED);
+	aion_iter_set_destroy(aion_generator_init(&generator, &group, test_produce, &producer), test_destroy);
+	assert_result(test_next_cut_short(&generator.iter, AION_MICROSECOND), -ECANCELED);
 	aion_sleep(3 * AION_MILLISECOND);
 	assert_result(aion_generator_close(&generator), 0);
 	assert_result(test_destroyed_nr, 1);
@@ -146,15 +146,15 @@ TASK_TEST(generator_cancel, group_s_cancellation_ends_the_producer_after_the_val
 	aion_group_enter(&group);
 	aion_scope_enter_shield(&shield, AION_NEVER);
 	aion_generator_init(&generator, &group, test_produce, &producer);
-	assert_result(test_next_cut_short(&generator.stream, AION_MICROSECOND), -ECANCELED);
+	assert_result(test_next_cut_short(&generator.iter, AION_MICROSECOND), -ECANCELED);
 	aion_sleep(3 * AION_MILLISECOND);
 	aion_group_cancel(&group);
 	aion_yield();
 	aion_yield();
 	cr_assert(producer.has_ended);
-	assert_result(test_next(&generator.stream), 100);
-	assert_result(test_next(&generator.stream), -ECANCELED);
-	assert_result(test_next(&generator.stream), -ECANCELED);
+	assert_result(test_next(&generator.iter), 100);
+	assert_result(test_next(&generator.iter), -ECANCELED);
+	assert_result(test_next(&generator.iter), -ECANCELED);
 	aion_generator_close(&generator);
 	aion_scope_leave(&shield);
 	assert_result(aion_group_leave(&group, 0), 0);
@@ -168,7 +168,7 @@ static int64_t produce_stubbornly(struct aion_generator *generator, void *ret_gi
 
 	aion_scope_enter_shield(&shield, AION_NEVER);
 	do {
-		result = aion_yield_value(generator, aion_stream_value(++*(int64_t *)ret_given));
+		result = aion_yield_value(generator, aion_iter_value(++*(int64_t *)ret_given));
 	} while (result == 0);
 	aion_scope_leave(&shield);
 	return result;
@@ -182,8 +182,8 @@ TASK_TEST(generator_cancel, producer_behind_a_shield_is_told_of_the_close)
 
 	aion_group_enter(&group);
 	aion_generator_init(&generator, &group, produce_stubbornly, &given);
-	assert_result(test_next(&generator.stream), 101);
-	assert_result(test_next(&generator.stream), 102);
+	assert_result(test_next(&generator.iter), 101);
+	assert_result(test_next(&generator.iter), 102);
 	assert_result(aion_generator_close(&generator), 0);
 	assert_result(generator.result, -EPIPE);
 	assert_result(given, 3);
@@ -194,7 +194,7 @@ TASK_TEST(generator_cancel, producer_behind_a_shield_is_told_of_the_close)
 static int64_t produce_on_after_the_cancellation(struct aion_generator *generator, void *ret_given)
 {
 	int64_t *given = ret_given;
-	int64_t result = aion_yield_value(generator, aion_stream_value(++*given));
+	int64_t result = aion_yield_value(generator, aion_iter_value(++*given));
 
 	if (result < 0 || !aion_cancelled())
 		return -EDOM;
@@ -211,14 +211,14 @@ TASK_TEST(generator_cancel, producer_that_goes_on_behind_a_shield_waits_for_dema
 	aion_group_enter(&group);
 	aion_scope_enter_shield(&shield, AION_NEVER);
 	aion_generator_init(&generator, &group, produce_on_after_the_cancellation, &given);
-	assert_result(test_next(&generator.stream), 101);
+	assert_result(test_next(&generator.iter), 101);
 	aion_group_cancel(&group);
 	for (int i = 0; i < 5; i++)
 		aion_yield();
 	assert_result(given, 2);
 	cr_assert_not(generator.has_value, "it has the value still");
-	assert_result(test_next(&generator.stream), 102);
-	assert_result(test_next(&generator.stream), 103);
+	assert_result(test_next(&generator.iter), 102);
+	assert_result(test_next(&generator.iter), 103);
 	assert_result(aion_generator_close(&generator), 0);
 	assert_result(generator.result, -EPIPE);
 	aion_scope_leave(&shield);
@@ -255,9 +255,9 @@ TASK_TEST(generator_cancel, deadline_that_passes_while_the_producer_waits_is_tol
 
 		aion_group_enter(&group);
 		aion_generator_init(&generator, &group, yield_with_a_deadline, &timed);
-		assert_result(test_next(&generator.stream), 100);
+		assert_result(test_next(&generator.iter), 100);
 		aion_sleep(5 * AION_MILLISECOND);
-		assert_result(test_next(&generator.stream), 0);
+		assert_result(test_next(&generator.iter), 0);
 		assert_result(aion_generator_close(&generator), 0);
 		assert_result(aion_group_leave(&group, 0), 0);
 		assert_result(timed.yield_result, 0);
@@ -289,7 +289,7 @@ TASK_TEST(generator_cancel, closing_waits_for_the_producer_s_clean_up)
 		AION_CLEANUP(aion_generator_close) struct aion_generator inner;
 
 		aion_generator_init(&inner, &group, clean_up_slowly, &is_clean);
-		assert_result(test_next(&inner.stream), 100);
+		assert_result(test_next(&inner.iter), 100);
 	}
 	cr_assert(is_clean);
 	assert_result(aion_group_leave(&group, 0), 0);

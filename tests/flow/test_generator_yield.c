@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a generator's consumer gets, in which order, and how values and their end come to him. */
-#include "test_stream.h"
+#include "test_iter.h"
 
 TASK_TEST(generator_yield, values_come_in_order_then_the_end_for_ever)
 {
@@ -13,7 +13,7 @@ TASK_TEST(generator_yield, values_come_in_order_then_the_end_for_ever)
 	aion_generator_init(&generator, &group, test_produce, &producer);
 	for (int64_t i = 0; i < 3; i++) {
 		assert_result(aion_generator_next(&generator, &value), 1);
-		assert_result(aion_stream_number(value), i);
+		assert_result(aion_iter_number(value), i);
 	}
 	value = &group;
 	assert_result(aion_generator_next(&generator, &value), 0);
@@ -34,7 +34,7 @@ TASK_TEST(generator_yield, producer_begins_with_the_first_demand_and_never_works
 	aion_yield();
 	cr_assert_not(producer.has_begun);
 	for (int64_t i = 0; i < 5; i++) {
-		assert_result(test_next(&generator.stream), 100 + i);
+		assert_result(test_next(&generator.iter), 100 + i);
 		for (int k = 0; k < 3; k++)
 			aion_yield();
 		assert_result(producer.begun_nr, i + 1);
@@ -51,10 +51,10 @@ TASK_TEST(generator_yield, error_of_the_producer_comes_after_its_values_and_is_n
 
 	aion_group_enter(&group);
 	aion_generator_init(&generator, &group, test_produce, &producer);
-	assert_result(test_next(&generator.stream), 100);
-	assert_result(test_next(&generator.stream), 101);
-	assert_result(test_next(&generator.stream), -EDOM);
-	assert_result(test_next(&generator.stream), -EDOM);
+	assert_result(test_next(&generator.iter), 100);
+	assert_result(test_next(&generator.iter), 101);
+	assert_result(test_next(&generator.iter), -EDOM);
+	assert_result(test_next(&generator.iter), -EDOM);
 	assert_result(aion_generator_close(&generator), 0);
 	assert_result(aion_group_leave(&group, 0), 0);
 }
@@ -68,9 +68,9 @@ TASK_TEST(generator_yield, producer_may_wait_between_its_values)
 
 	aion_group_enter(&group);
 	aion_generator_init(&generator, &group, test_produce, &producer);
-	assert_result(aion_stream_collect(&generator.stream, values, 8, NULL), 4);
+	assert_result(aion_iter_collect(&generator.iter, values, 8, NULL), 4);
 	for (int64_t i = 0; i < 4; i++)
-		assert_result(aion_stream_number(values[i]), i);
+		assert_result(aion_iter_number(values[i]), i);
 	aion_generator_close(&generator);
 	assert_result(aion_group_leave(&group, 0), 0);
 }
@@ -101,15 +101,15 @@ TASK_TEST(generator_yield, only_the_producer_s_own_task_may_yield)
 	aion_group_enter(&group);
 	aion_generator_init(&generator, &group, lend_to_a_task, &result);
 	assert_result(aion_yield_value(&generator, NULL), -EPERM);
-	assert_result(test_next(&generator.stream), 0);
+	assert_result(test_next(&generator.iter), 0);
 	assert_result(result, -EPERM);
 	aion_generator_close(&generator);
 	assert_result(aion_group_leave(&group, 0), 0);
 }
 
-static int64_t next_in_a_task(void *stream)
+static int64_t next_in_a_task(void *iter)
 {
-	return test_next(stream);
+	return test_next(iter);
 }
 
 TASK_TEST(generator_yield, second_consumer_at_the_same_time_is_refused)
@@ -121,12 +121,12 @@ TASK_TEST(generator_yield, second_consumer_at_the_same_time_is_refused)
 
 	aion_group_enter(&group);
 	aion_generator_init(&generator, &group, test_produce, &producer);
-	aion_spawn_into(&group, &first, NULL, next_in_a_task, &generator.stream);
+	aion_spawn_into(&group, &first, NULL, next_in_a_task, &generator.iter);
 	aion_yield();
-	assert_result(test_next(&generator.stream), -EALREADY);
+	assert_result(test_next(&generator.iter), -EALREADY);
 	assert_result(aion_generator_close(&generator), -EALREADY);
 	assert_result(aion_await(&first.future), 100);
-	assert_result(test_next(&generator.stream), 101);
+	assert_result(test_next(&generator.iter), 101);
 	aion_generator_close(&generator);
 	assert_result(aion_group_leave(&group, 0), 0);
 }
@@ -141,8 +141,8 @@ TASK_TEST(generator_yield, consumers_may_take_turns)
 	aion_group_enter(&group);
 	aion_generator_init(&generator, &group, test_produce, &producer);
 	for (int64_t i = 0; i < 6; i += 2) {
-		assert_result(test_next(&generator.stream), 100 + i);
-		aion_spawn_into(&group, &handle, NULL, next_in_a_task, &generator.stream);
+		assert_result(test_next(&generator.iter), 100 + i);
+		aion_spawn_into(&group, &handle, NULL, next_in_a_task, &generator.iter);
 		assert_result(aion_await(&handle.future), 101 + i);
 	}
 	aion_generator_close(&generator);
@@ -152,14 +152,14 @@ TASK_TEST(generator_yield, consumers_may_take_turns)
 static int64_t count_down(struct aion_generator *generator, void *depth)
 {
 	struct aion_generator inner;
-	int64_t left = aion_stream_number(depth);
+	int64_t left = aion_iter_number(depth);
 	int64_t result;
 	void *value;
 
 	result = aion_yield_value(generator, depth);
 	if (left == 0 || result < 0)
 		return result;
-	aion_generator_init(&inner, generator->group, count_down, aion_stream_value(left - 1));
+	aion_generator_init(&inner, generator->group, count_down, aion_iter_value(left - 1));
 	while (result >= 0 && (result = aion_generator_next(&inner, &value)) == 1)
 		result = aion_yield_value(generator, value);
 	aion_generator_close(&inner);
@@ -173,10 +173,10 @@ TASK_TEST(generator_yield, generators_may_be_over_generators)
 	void *values[9];
 
 	aion_group_enter(&group);
-	aion_generator_init(&generator, &group, count_down, aion_stream_value(7));
-	assert_result(aion_stream_collect(&generator.stream, values, 9, NULL), 8);
+	aion_generator_init(&generator, &group, count_down, aion_iter_value(7));
+	assert_result(aion_iter_collect(&generator.iter, values, 9, NULL), 8);
 	for (int64_t i = 0; i < 8; i++)
-		assert_result(aion_stream_number(values[i]), 7 - i);
+		assert_result(aion_iter_number(values[i]), 7 - i);
 	aion_generator_close(&generator);
 	assert_result(aion_group_leave(&group, 0), 0);
 }
@@ -190,7 +190,7 @@ TASK_TEST(generator_yield, spawn_into_a_closed_group_is_an_error)
 	aion_group_enter(&group);
 	aion_generator_init(&generator, &group, test_produce, &producer);
 	assert_result(aion_group_leave(&group, 0), 0);
-	assert_result(test_next(&generator.stream), -ESHUTDOWN);
+	assert_result(test_next(&generator.iter), -ESHUTDOWN);
 	assert_result(aion_generator_close(&generator), 0);
 	cr_assert_not(producer.has_begun);
 }

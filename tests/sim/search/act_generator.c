@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pipelines of streams, grown at random, under whatever is cancelled. Every item has an account: it is made once, comes
+ * Pipelines of iterators, grown at random, under whatever is cancelled. Every item has an account: made once, comes
  * to the consumer or is destroyed, once, and in the order of its source; after the close none is on its way, and no
  * task is left.
  */
@@ -92,7 +92,7 @@ static void check_complete(const struct pipeline *pipeline)
 static int64_t pipeline_next(struct actor *self, struct pipeline *pipeline)
 {
 	void *value = NULL;
-	int64_t result = aion_stream_next(pipeline->stream, &value);
+	int64_t result = aion_iter_next(pipeline->iter, &value);
 
 	sync_group_errors(pipeline);
 	told(self, "next", result, 1, MAY_ANY | PERHAPS_REFUSED);
@@ -142,7 +142,7 @@ static int64_t consume(struct actor *self, struct pipeline *pipeline)
 
 static void pipeline_close(struct actor *self, struct pipeline *pipeline)
 {
-	int64_t result = aion_stream_close(pipeline->stream);
+	int64_t result = aion_iter_close(pipeline->iter);
 
 	sync_group_errors(pipeline);
 	told(self, "close", result, 0, PERHAPS_REFUSED);
@@ -153,7 +153,7 @@ static void pipeline_close(struct actor *self, struct pipeline *pipeline)
 		run_fail(self->run, "%u functions of a pipeline run after it was closed", pipeline->working_nr);
 	for (unsigned i = 0; i < pipeline->leaf_nr; i++)
 		leaf_end(&pipeline->leaves[i]);
-	if (aion_stream_close(pipeline->stream) != 0)
+	if (aion_iter_close(pipeline->iter) != 0)
 		run_fail(self->run, "a pipeline cannot be closed twice");
 }
 

@@ -96,11 +96,11 @@ static bool leaf_init_queue(struct actor *self, struct leaf *leaf)
 		leaf->item_nr = 0;
 		aion_queue_shutdown(&leaf->queue);
 	}
-	aion_stream_queue_init(&leaf->source, &leaf->queue);
+	aion_iter_queue_init(&leaf->source, &leaf->queue);
 	return true;
 }
 
-static struct aion_stream *leaf_grow(struct actor *self, struct pipeline *pipeline)
+static struct aion_iter *leaf_grow(struct actor *self, struct pipeline *pipeline)
 {
 	struct leaf *leaf = &pipeline->leaves[pipeline->leaf_nr];
 	unsigned kind = (unsigned)draw_below(&self->draw, 10);
@@ -114,7 +114,7 @@ static struct aion_stream *leaf_grow(struct actor *self, struct pipeline *pipeli
 		leaf->items[i] = (struct item){.leaf = leaf, .seq = i};
 	if (kind < 2 && leaf_init_queue(self, leaf)) {
 		leaf->kind = LEAF_QUEUE;
-		return aion_stream_set_destroy(&leaf->source.stream, item_drop);
+		return aion_iter_set_destroy(&leaf->source.iter, item_drop);
 	}
 	if (kind < 4) {
 		leaf->kind = LEAF_ARRAY;
@@ -122,15 +122,15 @@ static struct aion_stream *leaf_grow(struct actor *self, struct pipeline *pipeli
 			leaf->items[i].state = ITEM_MADE;
 			leaf->values[i] = &leaf->items[i];
 		}
-		return aion_stream_set_destroy(aion_stream_array_init(&leaf->array, leaf->values, leaf->item_nr),
-					       item_drop);
+		return aion_iter_set_destroy(aion_iter_array_init(&leaf->array, leaf->values, leaf->item_nr),
+					     item_drop);
 	}
 	leaf->kind = LEAF_GENERATOR;
 	if (draw_percent(&self->draw, 10))
 		leaf->error = -ENOTNAM;
 	leaf->is_stubborn = draw_percent(&self->draw, 15);
 	aion_generator_init(&leaf->generator, &pipeline->party.group, leaf_produce, leaf);
-	return aion_stream_set_destroy(&leaf->generator.stream, item_drop);
+	return aion_iter_set_destroy(&leaf->generator.iter, item_drop);
 }
 
 void leaf_end(struct leaf *leaf)
@@ -139,7 +139,7 @@ void leaf_end(struct leaf *leaf)
 		aion_queue_shutdown(&leaf->queue);
 }
 
-/* In a queue that its stream has left as it was. */
+/* In a queue that its iterator has left as it was. */
 static void item_left(void *item, void *unused)
 {
 	(void)unused;
@@ -205,7 +205,7 @@ static struct node *node_create(struct actor *self, struct pipeline *pipeline)
 	return node;
 }
 
-static struct aion_stream *stream_grow(struct actor *self, struct pipeline *pipeline, unsigned depth);
+static struct aion_iter *iter_grow(struct actor *self, struct pipeline *pipeline, unsigned depth);
 
 /* At least one; as many as there are leaves for. */
 static unsigned node_grow_sources(struct actor *self, struct node *node, unsigned depth)
@@ -214,35 +214,35 @@ static unsigned node_grow_sources(struct actor *self, struct node *node, unsigne
 	unsigned nr = 0;
 
 	do {
-		node->sources[nr++] = stream_grow(self, node->pipeline, depth);
+		node->sources[nr++] = iter_grow(self, node->pipeline, depth);
 	} while (nr < wanted_nr && node->pipeline->leaf_nr < LEAF_NR_MAX);
 	return nr;
 }
 
-static struct aion_stream *node_grow(struct actor *self, struct pipeline *pipeline, unsigned depth)
+static struct aion_iter *node_grow(struct actor *self, struct pipeline *pipeline, unsigned depth)
 {
 	struct node *node = node_create(self, pipeline);
 	unsigned kind = (unsigned)draw_below(&self->draw, 10);
-	struct aion_stream *source;
+	struct aion_iter *source;
 	unsigned nr;
 
 	if (kind < 4) {
 		nr = node_grow_sources(self, node, depth);
 		if (kind < 3)
-			return aion_stream_merge_init(&node->merge, &pipeline->party.group, node->feeders,
-						      node->sources, nr);
-		return aion_stream_chain_init(&node->chain, node->sources, nr);
+			return aion_iter_merge_init(&node->merge, &pipeline->party.group, node->feeders, node->sources,
+						    nr);
+		return aion_iter_chain_init(&node->chain, node->sources, nr);
 	}
-	source = stream_grow(self, pipeline, depth);
+	source = iter_grow(self, pipeline, depth);
 	if (kind < 7)
-		return aion_stream_set_destroy(aion_stream_map_init(&node->map, source, node_map, node), item_drop);
+		return aion_iter_set_destroy(aion_iter_map_init(&node->map, source, node_map, node), item_drop);
 	if (kind < 9)
-		return aion_stream_filter_init(&node->filter, source, node_filter, node);
+		return aion_iter_filter_init(&node->filter, source, node_filter, node);
 	pipeline->is_partial = true;
-	return aion_stream_take_init(&node->take, source, draw_below(&self->draw, 2 * ITEM_NR_MAX));
+	return aion_iter_take_init(&node->take, source, draw_below(&self->draw, 2 * ITEM_NR_MAX));
 }
 
-static struct aion_stream *stream_grow(struct actor *self, struct pipeline *pipeline, unsigned depth)
+static struct aion_iter *iter_grow(struct actor *self, struct pipeline *pipeline, unsigned depth)
 {
 	/* Each place above may still have to draw a leaf of its own. */
 	if (depth == DEPTH_OF_NODES_MAX || pipeline->leaf_nr + 1 >= LEAF_NR_MAX ||
@@ -258,7 +258,7 @@ void pipeline_grow(struct actor *self, struct pipeline *pipeline)
 	int64_t wait_ns;
 
 	if (kind < 5) {
-		pipeline->stream = stream_grow(self, pipeline, 0);
+		pipeline->iter = iter_grow(self, pipeline, 0);
 		return;
 	}
 	node = node_create(self, pipeline);
@@ -266,12 +266,12 @@ void pipeline_grow(struct actor *self, struct pipeline *pipeline)
 		pipeline->top = TOP_ZIP;
 		pipeline->is_partial = true;
 		pipeline->zip_nr = node_grow_sources(self, node, 1);
-		pipeline->stream = aion_stream_zip_init(&node->zip, node->sources, pipeline->values, pipeline->zip_nr);
+		pipeline->iter = aion_iter_zip_init(&node->zip, node->sources, pipeline->values, pipeline->zip_nr);
 		return;
 	}
 	pipeline->top = TOP_BATCH;
 	pipeline->batch_max = (unsigned)draw_between(&self->draw, 1, ITEM_NR_MAX);
 	wait_ns = draw_percent(&self->draw, 30) ? AION_NEVER : draw_short_delay(self);
-	pipeline->stream = aion_stream_batch_init(&node->batch, stream_grow(self, pipeline, 1), pipeline->values,
-						  pipeline->batch_max, wait_ns);
+	pipeline->iter = aion_iter_batch_init(&node->batch, iter_grow(self, pipeline, 1), pipeline->values,
+					      pipeline->batch_max, wait_ns);
 }

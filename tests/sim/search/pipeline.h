@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef SEARCH_PIPELINE_H
 #define SEARCH_PIPELINE_H
-/* A pipeline of streams, and the account of what goes through it. */
+/* A pipeline of iterators, and the account of what goes through it. */
 #include "actor.h"
 
 #define LEAF_NR_MAX 6
@@ -44,8 +44,8 @@ struct leaf {
 	struct item items[ITEM_NR_MAX];
 	void *values[ITEM_NR_MAX];
 	struct aion_generator generator;
-	struct aion_stream_array array;
-	struct aion_stream_queue source;
+	struct aion_iter_array array;
+	struct aion_iter_queue source;
 	struct aion_queue queue;
 };
 
@@ -53,16 +53,16 @@ struct node {
 	struct pipeline *pipeline;
 	struct draw draw; /* of pauses in its function */
 	unsigned pause_percent;
-	struct aion_stream *sources[SOURCE_NR_MAX];
-	struct aion_stream_feeder feeders[SOURCE_NR_MAX];
+	struct aion_iter *sources[SOURCE_NR_MAX];
+	struct aion_iter_feeder feeders[SOURCE_NR_MAX];
 	union {
-		struct aion_stream_map map;
-		struct aion_stream_filter filter;
-		struct aion_stream_take take;
-		struct aion_stream_chain chain;
-		struct aion_stream_merge merge;
-		struct aion_stream_zip zip;
-		struct aion_stream_batch batch;
+		struct aion_iter_map map;
+		struct aion_iter_filter filter;
+		struct aion_iter_take take;
+		struct aion_iter_chain chain;
+		struct aion_iter_merge merge;
+		struct aion_iter_zip zip;
+		struct aion_iter_batch batch;
 	};
 };
 
@@ -75,7 +75,7 @@ enum top {
 struct pipeline {
 	struct run *run;
 	struct party party;
-	struct aion_stream *stream;
+	struct aion_iter *iter;
 	enum top top;
 	unsigned zip_nr;
 	unsigned batch_max;

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include <aion/file.h>
-#include <aion/stream_source.h>
+#include <aion/iter_source.h>
 
 /* Make room behind what is there, and read into it. Whatever has been read is kept if the next read is cancelled. */
-static int64_t lines_read(struct aion_stream_lines *lines)
+static int64_t lines_read(struct aion_iter_lines *lines)
 {
 	int64_t result;
 
@@ -30,7 +30,7 @@ static int64_t lines_read(struct aion_stream_lines *lines)
 }
 
 /* The line that ends at end_off, where its 0 goes; the next one begins at next_off. */
-static int64_t lines_give(struct aion_stream_lines *lines, size_t end_off, size_t next_off, void **ret_value)
+static int64_t lines_give(struct aion_iter_lines *lines, size_t end_off, size_t next_off, void **ret_value)
 {
 	lines->line.text = lines->buf + lines->begin_off;
 	lines->line.size = end_off - lines->begin_off;
@@ -41,9 +41,9 @@ static int64_t lines_give(struct aion_stream_lines *lines, size_t end_off, size_
 	return 1;
 }
 
-static int64_t lines_next(struct aion_stream *stream, void **ret_value)
+static int64_t lines_next(struct aion_iter *iter, void **ret_value)
 {
-	struct aion_stream_lines *lines = (struct aion_stream_lines *)stream;
+	struct aion_iter_lines *lines = (struct aion_iter_lines *)iter;
 	int64_t result = lines->buf_size < 2 ? -EINVAL : 0;
 
 	while (result == 0) {
@@ -64,9 +64,9 @@ static int64_t lines_next(struct aion_stream *stream, void **ret_value)
 	return lines_give(lines, lines->end_off, lines->end_off, ret_value);
 }
 
-struct aion_stream *aion_stream_lines_init(struct aion_stream_lines *lines, int fd, char *buf, size_t buf_size)
+struct aion_iter *aion_iter_lines_init(struct aion_iter_lines *lines, int fd, char *buf, size_t buf_size)
 {
-	*lines = (struct aion_stream_lines){.fd = fd, .buf = buf, .buf_size = buf_size};
-	aion_stream_init(&lines->stream, lines_next, NULL);
-	return &lines->stream;
+	*lines = (struct aion_iter_lines){.fd = fd, .buf = buf, .buf_size = buf_size};
+	aion_iter_init(&lines->iter, lines_next, NULL);
+	return &lines->iter;
 }

@@ -5,19 +5,19 @@
  */
 #include <errno.h>
 
-#include <aion/stream_operator.h>
+#include <aion/iter_operator.h>
 #include <aion/task.h>
 
-static void merge_wake(struct aion_stream_merge *merge)
+static void merge_wake(struct aion_iter_merge *merge)
 {
 	if (!aion_future_is_done(&merge->arrived))
 		aion_future_complete(&merge->arrived, 0);
 }
 
 /* What the feeder's source has said gets in line. */
-static void feeder_arrive(struct aion_stream_feeder *feeder, int64_t result)
+static void feeder_arrive(struct aion_iter_feeder *feeder, int64_t result)
 {
-	struct aion_stream_merge *merge = feeder->merge;
+	struct aion_iter_merge *merge = feeder->merge;
 
 	feeder->result = result;
 	feeder->has_arrived = true;
@@ -30,14 +30,14 @@ static void feeder_arrive(struct aion_stream_feeder *feeder, int64_t result)
 	merge_wake(merge);
 }
 
-static void feeder_feed(struct aion_stream_feeder *feeder)
+static void feeder_feed(struct aion_iter_feeder *feeder)
 {
 	int64_t result;
 
 	feeder->has_begun = true;
 	aion_scope_enter(&feeder->scope, AION_NEVER);
 	do {
-		result = aion_stream_next(feeder->source, &feeder->value);
+		result = aion_iter_next(feeder->source, &feeder->value);
 		aion_future_init(&feeder->wanted);
 		feeder_arrive(feeder, result);
 		if (result > 0)
@@ -54,7 +54,7 @@ static int64_t feeder_task(void *arg)
 	return 0;
 }
 
-static void feeder_begin(struct aion_stream_feeder *feeder)
+static void feeder_begin(struct aion_iter_feeder *feeder)
 {
 	int result = aion_spawn_now(feeder->merge->group, feeder_task, feeder);
 
@@ -68,7 +68,7 @@ static void feeder_begin(struct aion_stream_feeder *feeder)
 }
 
 /* Let the feeder whose value was given ask its source again; it may have been cancelled meanwhile. */
-static void feeder_go_on(struct aion_stream_feeder *feeder)
+static void feeder_go_on(struct aion_iter_feeder *feeder)
 {
 	if (feeder->has_ended)
 		feeder_arrive(feeder, feeder->end);
@@ -76,9 +76,9 @@ static void feeder_go_on(struct aion_stream_feeder *feeder)
 		aion_future_complete(&feeder->wanted, 0);
 }
 
-static struct aion_stream_feeder *merge_shift(struct aion_stream_merge *merge)
+static struct aion_iter_feeder *merge_shift(struct aion_iter_merge *merge)
 {
-	struct aion_stream_feeder *feeder = merge->first;
+	struct aion_iter_feeder *feeder = merge->first;
 
 	merge->first = feeder->next;
 	if (!merge->first)
@@ -87,9 +87,9 @@ static struct aion_stream_feeder *merge_shift(struct aion_stream_merge *merge)
 	return feeder;
 }
 
-static void merge_go_on(struct aion_stream_merge *merge)
+static void merge_go_on(struct aion_iter_merge *merge)
 {
-	struct aion_stream_feeder *given = merge->given;
+	struct aion_iter_feeder *given = merge->given;
 
 	merge->given = NULL;
 	if (given)
@@ -102,14 +102,14 @@ static void merge_go_on(struct aion_stream_merge *merge)
 		feeder_begin(&merge->feeders[i]);
 }
 
-static int64_t merge_next(struct aion_stream *stream, void **ret_value)
+static int64_t merge_next(struct aion_iter *iter, void **ret_value)
 {
-	struct aion_stream_merge *merge = (struct aion_stream_merge *)stream;
+	struct aion_iter_merge *merge = (struct aion_iter_merge *)iter;
 	int64_t result = merge->error;
 
 	merge_go_on(merge);
 	while (result == 0 && merge->open_nr) {
-		struct aion_stream_feeder *feeder;
+		struct aion_iter_feeder *feeder;
 
 		while (!merge->first && result >= 0) {
 			aion_future_init(&merge->arrived);
@@ -131,7 +131,7 @@ static int64_t merge_next(struct aion_stream *stream, void **ret_value)
 	return result;
 }
 
-static bool merge_has_tasks(const struct aion_stream_merge *merge)
+static bool merge_has_tasks(const struct aion_iter_merge *merge)
 {
 	for (size_t i = 0; i < merge->nr; i++)
 		if (merge->feeders[i].has_begun && !merge->feeders[i].has_ended)
@@ -139,7 +139,7 @@ static bool merge_has_tasks(const struct aion_stream_merge *merge)
 	return false;
 }
 
-static void merge_join(struct aion_stream_merge *merge)
+static void merge_join(struct aion_iter_merge *merge)
 {
 	int64_t result = 0;
 
@@ -152,27 +152,26 @@ static void merge_join(struct aion_stream_merge *merge)
 	}
 }
 
-static void merge_close(struct aion_stream *stream)
+static void merge_close(struct aion_iter *iter)
 {
-	struct aion_stream_merge *merge = (struct aion_stream_merge *)stream;
+	struct aion_iter_merge *merge = (struct aion_iter_merge *)iter;
 
 	merge_join(merge);
 	for (size_t i = 0; i < merge->nr; i++) {
-		struct aion_stream_feeder *feeder = &merge->feeders[i];
+		struct aion_iter_feeder *feeder = &merge->feeders[i];
 
 		if (feeder->has_arrived && feeder->result > 0 && feeder->source->destroy)
 			feeder->source->destroy(feeder->value);
-		aion_stream_close(feeder->source);
+		aion_iter_close(feeder->source);
 	}
 }
 
-struct aion_stream *aion_stream_merge_init(struct aion_stream_merge *merge, struct aion_group *group,
-					   struct aion_stream_feeder *feeders, struct aion_stream *const *sources,
-					   size_t nr)
+struct aion_iter *aion_iter_merge_init(struct aion_iter_merge *merge, struct aion_group *group,
+				       struct aion_iter_feeder *feeders, struct aion_iter *const *sources, size_t nr)
 {
-	*merge = (struct aion_stream_merge){.group = group, .feeders = feeders, .nr = nr, .open_nr = nr};
+	*merge = (struct aion_iter_merge){.group = group, .feeders = feeders, .nr = nr, .open_nr = nr};
 	for (size_t i = 0; i < nr; i++)
-		feeders[i] = (struct aion_stream_feeder){.source = sources[i], .merge = merge};
-	aion_stream_init(&merge->stream, merge_next, merge_close);
-	return aion_stream_set_destroy(&merge->stream, nr ? sources[0]->destroy : NULL);
+		feeders[i] = (struct aion_iter_feeder){.source = sources[i], .merge = merge};
+	aion_iter_init(&merge->iter, merge_next, merge_close);
+	return aion_iter_set_destroy(&merge->iter, nr ? sources[0]->destroy : NULL);
 }
