@@ -13,9 +13,8 @@
 #include "show.h"
 
 #define BLOCK_SIZE 32
-#define NUMBER_WIDTH 6 /* at least */
-/* What one byte becomes at most: a number (20 digits and a tab), "^M$" and a newline; and what a copy writes too much. */
-#define BYTE_SIZE_MAX (SHOW_NUMBER_SIZE + 8 + BLOCK_SIZE)
+/* What one byte becomes at most: a number, "^M$" and a newline; and what a copy writes too much. */
+#define BYTE_SIZE_MAX (NUMBER_SIZE_MAX + 8 + BLOCK_SIZE)
 
 _Static_assert(BYTE_SIZE_MAX + BLOCK_SIZE <= SHOW_ROOM_MIN, "one byte always has room");
 
@@ -30,13 +29,12 @@ struct cursor {
 
 void show_init(struct show *show, const struct show_options *options)
 {
-	*show = (struct show){.options = *options, .number_off = SHOW_NUMBER_SIZE - 1 - NUMBER_WIDTH};
+	*show = (struct show){.options = *options, .number = number_first()};
 	if (options->number_nonblank)
 		show->options.number = true;
 	show->wants_lines = show->options.number || options->squeeze || options->ends;
-	memset(show->number, ' ', SHOW_NUMBER_SIZE - 1);
-	show->number[SHOW_NUMBER_SIZE - 2] = '1';
-	show->number[SHOW_NUMBER_SIZE - 1] = '\t';
+	show->is_number_only = options->number && !options->number_nonblank && !options->squeeze && !options->ends &&
+			       !options->tabs && !options->nonprinting;
 }
 
 bool show_is_active(const struct show *show)
@@ -110,30 +108,6 @@ static inline __attribute__((always_inline)) uint32_t find_plain(const struct sh
 
 /* ---- what is done with them */
 
-/* The next number. (It may grow to the left of its usual place.) */
-static void number_count(struct show *show)
-{
-	size_t i = SHOW_NUMBER_SIZE - 2;
-
-	while (show->number[i] == '9')
-		show->number[i--] = '0';
-	show->number[i] = show->number[i] == ' ' ? '1' : (char)(show->number[i] + 1);
-	if (i < show->number_off)
-		show->number_off = i;
-}
-
-static inline char *put_number(struct show *show, char *out)
-{
-	size_t size = SHOW_NUMBER_SIZE - show->number_off;
-
-	if (__builtin_expect(size <= 8, 1))
-		memcpy(out, &show->number[show->number_off], 8);
-	else
-		memcpy(out, &show->number[show->number_off], size);
-	number_count(show);
-	return out + size;
-}
-
 static inline char *put_newline(struct show *show, char *out)
 {
 	if (show->blank_nr < 0) {
@@ -143,7 +117,7 @@ static inline char *put_newline(struct show *show, char *out)
 		if (show->blank_nr == 2 && show->options.squeeze)
 			return out;
 		if (show->options.number && !show->options.number_nonblank)
-			out = put_number(show, out);
+			out = number_put(&show->number, out);
 	}
 	if (show->options.ends) {
 		if (show->pending_cr) {
@@ -178,7 +152,7 @@ static inline void begin_line(struct show *show, struct cursor *cursor)
 		return;
 	show->blank_nr = -1;
 	if (show->options.number)
-		cursor->out = put_number(show, cursor->out);
+		cursor->out = number_put(&show->number, cursor->out);
 }
 
 /* One byte that needs attention. */
@@ -275,8 +249,42 @@ static size_t clean_size_plain(const struct show *show, const char *in, size_t s
 
 #if defined(__x86_64__)
 
+/*
+ * -n alone, the commonest: after a newline the next block is taken where its line begins, so all that there is to do for
+ * a block is a store. What is left at the end is no more than a block, or there is little room.
+ */
+FIND_AVX2 static void run_number_avx2(struct show *show, struct cursor *cursor, const char *out_end)
+{
+	struct number number = show->number;
+	const char *in = cursor->in;
+	char *out = cursor->out;
+
+	if (cursor->end - in <= BLOCK_SIZE || out_end - out < SHOW_ROOM_MIN)
+		return;
+	if (show->blank_nr >= 0) {
+		show->blank_nr = -1;
+		out = number_put(&number, out);
+	}
+	while (cursor->end - in > BLOCK_SIZE && out_end - out >= SHOW_ROOM_MIN) {
+		__m256i bytes = _mm256_loadu_si256((const __m256i *)in);
+		uint32_t mask = (uint32_t)_mm256_movemask_epi8(equal_avx2(bytes, '\n'));
+		unsigned size = mask ? (unsigned)__builtin_ctz(mask) + 1 : BLOCK_SIZE;
+
+		_mm256_storeu_si256((__m256i *)out, bytes);
+		in += size;
+		out += size;
+		if (mask) /* and a line follows, for the block was not the last */
+			out = number_put(&number, out);
+	}
+	show->number = number;
+	cursor->in = in;
+	cursor->out = out;
+}
+
 FIND_AVX2 static void run_avx2(struct show *show, struct cursor *cursor, const char *out_end)
 {
+	if (show->is_number_only)
+		run_number_avx2(show, cursor, out_end);
 	run(show, cursor, out_end, find_avx2);
 }
 

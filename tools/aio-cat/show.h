@@ -8,8 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "number.h"
+
 #define SHOW_ROOM_MIN 256 /* bytes of room with which show_run() gets on */
-#define SHOW_NUMBER_SIZE 24
 
 struct show_options {
 	bool number;          /* -n */
@@ -23,11 +24,11 @@ struct show_options {
 /* The fields are private. */
 struct show {
 	struct show_options options;
-	bool wants_lines;                  /* where lines begin and end matters */
-	bool pending_cr;                   /* a CR came last, and -E shows it if a newline follows */
-	int blank_nr;                      /* empty lines just seen, 2 at most; -1 inside a line */
-	size_t number_off;                 /* in number: where what is printed begins */
-	char number[SHOW_NUMBER_SIZE + 8]; /* of the next line, right-aligned, and the tab; then room to copy from */
+	bool wants_lines;     /* where lines begin and end matters */
+	bool is_number_only;  /* -n, and nothing else */
+	bool pending_cr;      /* a CR came last, and -E shows it if a newline follows */
+	int blank_nr;         /* empty lines just seen, 2 at most; -1 inside a line */
+	struct number number; /* of the next line */
 };
 
 void show_init(struct show *show, const struct show_options *options);
