@@ -64,7 +64,7 @@ struct aion_chunk {
 typedef int64_t aion_chunk_fn(struct aion_chunk *chunk, void *arg);
 
 enum aion_chunk_on_error {
-	AION_CHUNK_STOP, /* the read's error is the result */
+	AION_CHUNK_STOP, /* the read's error is the result; in order, what comes before it is seen */
 	AION_CHUNK_SKIP, /* the callback does not see these bytes; a chunk ends there, the next begins behind them */
 	AION_CHUNK_SUBSTITUTE, /* it sees zeros in their place */
 };

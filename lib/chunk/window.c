@@ -243,6 +243,23 @@ static AION_SUSPENDS int64_t window_add(struct aion__chunk_window *window, const
 				    is_end);
 }
 
+/* A read has failed: what came before it is seen all the same. */
+static AION_SUSPENDS int64_t window_see_part(struct aion__chunk_window *window, const struct aion__chunk_span *span,
+					     int64_t error)
+{
+	struct aion__chunk_run *run = window->sink.run;
+	size_t source_idx = window->sink.file->source_idx;
+	int64_t result;
+
+	if (span->got && error != -ECANCELED && is_in_order(run)) {
+		run->progress.bad_size += aion__chunk_note_bad(run, source_idx, span);
+		result = window_add(window, span);
+		if (result < 0)
+			return result;
+	}
+	return aion__chunk_fail(run, source_idx, span->off + (int64_t)span->got, error, "read");
+}
+
 /* Reads the rest of the place, lets it be seen; what follows a gap is seen by itself. */
 static AION_SUSPENDS int64_t window_see(struct aion__chunk_window *window, struct slot *slot, int64_t read)
 {
@@ -255,8 +272,7 @@ static AION_SUSPENDS int64_t window_see(struct aion__chunk_window *window, struc
 		if (span->got < span->want && !span->is_end) {
 			result = aion__chunk_fill(run, file, span, aion__chunk_read, read);
 			if (result < 0)
-				return aion__chunk_fail(run, file->source_idx, span->off + (int64_t)span->got, result,
-							"read");
+				return window_see_part(window, span, result);
 		}
 		if (span->is_end && span->off + (int64_t)(span->got + span->gap) < file->end_off)
 			file->end_off = span->off + (int64_t)(span->got + span->gap);

@@ -260,6 +260,34 @@ Test(chunk_fault, a_read_error_is_named_and_tried_again_on_request)
 	on_machines(one_error, 6, AION_SIM_CALM);
 }
 
+static int64_t error_inside(void *arg)
+{
+	struct aion_sim *sim = arg;
+	char *content = content_make(sim, 9, 0);
+	struct aion_chunk_failure failure = {0};
+	struct aion_chunk_progress final;
+	struct aion_chunk_options options = {
+		.chunk_size = 65536, .window_nr = 1, .ret_failure = &failure, .ret_final = &final};
+	struct seen seen;
+
+	aion_sim_knob_set(sim, AION_SIM_TRY, 0);
+	aion_sim_knob_set(sim, AION_SIM_SHORT_READ, 1000000);
+	seen_init(&seen, SIZE);
+	assert_result(aion_sim_inject(sim, IORING_OP_READ, 3, -EIO), 0);
+	assert_result(aion_chunk_path("/f", seen_note, &seen, &options), -EIO);
+	cr_assert(seen.size > 0 && (int64_t)seen.size == failure.off && final.resume_off == failure.off,
+		  "%zu bytes seen, the error is at %lld", seen.size, (long long)failure.off);
+	cr_assert_eq(memcmp(seen.bytes, content, seen.size), 0);
+	seen_fini(&seen);
+	free(content);
+	return 4711;
+}
+
+Test(chunk_fault, what_was_read_before_an_error_is_seen)
+{
+	on_machines(error_inside, 20, AION_SIM_CALM);
+}
+
 /* Half of all reads fail: whoever asks for it sees the rest. */
 static int64_t many_errors(void *arg)
 {
