@@ -173,8 +173,10 @@ struct stream {
 	const struct options *options;
 	int fd;
 	bool is_seekable;
-	int64_t off; /* of the next byte; at first that of the first one wanted */
-	int64_t end; /* of what is wanted */
+	int64_t off;       /* of the next byte; at first that of the first one wanted */
+	int64_t end;       /* of what is wanted */
+	int64_t begin_off; /* where reading begins: before off, where what has no positions must be read up to it */
+	int64_t first_off; /* of the first piece, as the processor counts; -1: none has come yet */
 };
 
 /*

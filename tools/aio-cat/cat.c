@@ -38,6 +38,8 @@ static struct stream stream_of(struct cat *cat, const struct source *source, int
 		.fd = fd,
 		.off = off + (int64_t)source->size,
 		.end = options->has_range ? off + options->range_size : INT64_MAX,
+		.begin_off = source->size > 0 ? off + (int64_t)source->size : 0,
+		.first_off = -1,
 	};
 }
 
@@ -47,8 +49,6 @@ static AION_SUSPENDS int64_t copy_regular(struct cat *cat, const struct source *
 	struct stream stream = stream_of(cat, source, fd);
 	int64_t begin = fd == STDIN_FILENO ? lseek(fd, 0, SEEK_CUR) : 0, result;
 
-	if (cat->options.direct && fd != STDIN_FILENO) /* whose flags are also others' */
-		fcntl(fd, F_SETFL, O_DIRECT);          /* a refusal costs the page cache only */
 	stream.off += begin;
 	stream.end = stream.end > INT64_MAX - begin ? INT64_MAX : stream.end + begin;
 	result = stream_file(&stream);
@@ -90,7 +90,7 @@ static AION_SUSPENDS int cat_copy(struct cat *cat, const struct source *source, 
 	if (is_own_input(writer, fd, &info))
 		return cat_complain(cat, source, "input file is output file");
 	cat->file_nr++;
-	if (S_ISREG(info.st_mode) || source->size > 0)
+	if (S_ISREG(info.st_mode))
 		result = copy_regular(cat, source, fd);
 	else
 		result = copy_stream(cat, source, fd, &info);

@@ -4,7 +4,7 @@
  * file only says how far it pays to have several reads in flight.
  *
  * There are several ways to copy a file. Each goes as far as it gets, and leaves the rest, and the word on what is wrong,
- * to the next; the last one reads and writes.
+ * to the next; the last one reads, by the library's chunk processor, and writes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,35 +14,10 @@
 #include "aio_cat.h"
 
 #define CHUNK_SIZE (256 * 1024)
-#define CHUNK_NR 4
+#define WINDOW_NR 4
 #define SPLICE_SIZE (1024 * 1024)
 #define RANGE_COPY_SIZE (64 * 1024 * 1024)
 #define STREAM_BUF_SIZE (128 * 1024)
-
-/* Reads in flight, in the order of their offsets. */
-struct chunks {
-	char *memory;
-	size_t head_idx; /* the next one to be written */
-	size_t tail_idx; /* the next one to be started */
-	struct aion_op ops[CHUNK_NR];
-};
-
-static AION_SUSPENDS void chunks_reap(struct chunks *chunks)
-{
-	aion_op_reap_all(chunks->ops, CHUNK_NR);
-	chunks->head_idx = chunks->tail_idx = 0;
-}
-
-static AION_SUSPENDS void chunks_fini(struct chunks *chunks)
-{
-	chunks_reap(chunks);
-	free(chunks->memory);
-}
-
-static char *chunks_buf(const struct chunks *chunks, size_t idx)
-{
-	return chunks->memory + idx % CHUNK_NR * CHUNK_SIZE;
-}
 
 static int64_t file_size(int fd)
 {
@@ -66,84 +41,91 @@ static void stream_advance(struct stream *stream, size_t size)
 	stream->off += (int64_t)size;
 }
 
-/* What the page cache has, into one warm buffer. 0 at the end, -EAGAIN and the like where the disk must be asked. */
-static AION_SUSPENDS int64_t copy_cached(struct stream *stream, char *buf)
+/*
+ * A piece of the source, for the chunk processor. What has no positions is read from where it stands, so pieces may come
+ * that lie before the range.
+ */
+static AION_SUSPENDS int64_t copy_chunk(struct aion_chunk *chunk, void *arg)
 {
-	struct writer *writer = stream->writer;
-	int64_t n;
+	struct stream *stream = arg;
+	size_t skip = 0;
+	int64_t off;
+
+	if (stream->first_off < 0)
+		stream->first_off = chunk->off;
+	off = stream->begin_off + chunk->off - stream->first_off;
+	if (stream->off > off)
+		skip = (size_t)(stream->off - off);
+	if (skip >= chunk->size)
+		return 0;
+	if (writer_copy(stream->writer, chunk->data + skip, chunk->size - skip) < 0)
+		return stream->writer->error;
+	stream_advance(stream, chunk->size - skip);
+	return 0;
+}
+
+/* One read after the other, each of which blocks. An error of the device is tried again; what is not aligned is not direct. */
+static int64_t read_blocking(const struct stream *stream, char *buf, size_t size, int64_t off)
+{
+	unsigned retry_nr = 0;
+	ssize_t n;
 
 	for (;;) {
-		n = aion_try_pread(stream->fd, buf, size_from(stream, stream->off, CHUNK_SIZE), stream->off);
-		if (n <= 0)
+		n = stream->is_seekable ? pread(stream->fd, buf, size, off) : read(stream->fd, buf, size);
+		if (n >= 0)
 			return n;
-		if (writer_copy(writer, buf, (size_t)n) < 0)
-			return writer->error;
-		stream_advance(stream, (size_t)n);
+		if (errno == EINVAL && stream->options->direct && fcntl(stream->fd, F_GETFL) & O_DIRECT &&
+		    fcntl(stream->fd, F_SETFL, 0) == 0)
+			continue;
+		if (errno != EINTR && (errno != EIO || !stream->is_seekable || retry_nr++ == stream->options->retry_nr))
+			return -errno;
 	}
 }
 
-/* The result of a read, which is tried again after an error of the device; without O_DIRECT where that is refused. */
-static AION_SUSPENDS int64_t read_again(const struct stream *stream, char *buf, size_t size, int64_t n)
+static AION_SUSPENDS int64_t copy_blocking(struct stream *stream)
 {
-	for (unsigned i = 0; n == -EIO && i < stream->options->retry_nr; i++)
-		n = aion_pread(stream->fd, buf, size, stream->off);
-	if (n == -EINVAL && stream->options->direct && fcntl(stream->fd, F_SETFL, 0) == 0)
-		n = aion_pread(stream->fd, buf, size, stream->off);
-	return n;
+	int64_t off = stream->begin_off, n = 1, result = 0;
+	char *buf = aligned_alloc(4096, STREAM_BUF_SIZE);
+
+	if (!buf)
+		return -ENOMEM;
+	if (stream->is_seekable && stream->options->direct &&
+	    stream->fd != STDIN_FILENO)               /* whose flags are others', too */
+		fcntl(stream->fd, F_SETFL, O_DIRECT); /* a refusal costs the page cache only */
+	while (n > 0 && result == 0 && off < stream->end) {
+		struct aion_chunk chunk = {.data = buf, .off = off};
+
+		n = read_blocking(stream, buf,
+				  stream->end - off < STREAM_BUF_SIZE ? (size_t)(stream->end - off) : STREAM_BUF_SIZE,
+				  off);
+		chunk.size = n > 0 ? (size_t)n : 0;
+		off += (int64_t)chunk.size;
+		result = n > 0 ? copy_chunk(&chunk, stream) : n;
+	}
+	free(buf);
+	return result;
 }
 
-/* Several chunks in flight below the size that the file has now, one at a time beyond. A short chunk starts anew. */
-static AION_SUSPENDS int64_t copy_chunks(struct stream *stream, struct chunks *chunks)
+/* Read and write, by the chunk processor. */
+static AION_SUSPENDS int64_t copy_chunks(struct stream *stream, bool direct)
 {
-	struct writer *writer = stream->writer;
-	int64_t n, next_off = stream->off, size = file_size(stream->fd);
-	size_t idx, wanted_size;
+	struct aion_source source = {.fd = stream->fd, .off = stream->is_seekable ? stream->off : -1};
+	const struct aion_chunk_options options = {
+		.chunk_size = stream->is_seekable ? CHUNK_SIZE : STREAM_BUF_SIZE,
+		.window_nr = WINDOW_NR,
+		.direct = direct,
+		.dontcache = stream->options->nocache,
+		.retry_nr = stream->options->retry_nr,
+	};
+	int64_t result;
 
-	for (;;) {
-		while (chunks->tail_idx - chunks->head_idx < CHUNK_NR &&
-		       (next_off < size || chunks->tail_idx == chunks->head_idx)) {
-			idx = chunks->tail_idx++;
-			aion_op_pread(&chunks->ops[idx % CHUNK_NR], stream->fd, chunks_buf(chunks, idx),
-				      size_from(stream, next_off, CHUNK_SIZE), next_off);
-			next_off += (int64_t)size_from(stream, next_off, CHUNK_SIZE);
-		}
-		idx = chunks->head_idx++;
-		wanted_size = size_from(stream, stream->off, CHUNK_SIZE);
-		n = aion_await(&chunks->ops[idx % CHUNK_NR].future);
-		if (n < 0)
-			n = read_again(stream, chunks_buf(chunks, idx), wanted_size, n);
-		if (n <= 0)
-			return n;
-		if (writer_copy(writer, chunks_buf(chunks, idx), (size_t)n) < 0)
-			return writer->error;
-		stream_advance(stream, (size_t)n);
-		if ((size_t)n < wanted_size) {
-			chunks_reap(chunks);
-			next_off = stream->off;
-		}
-	}
-}
-
-/* One read after the other, each of which blocks. */
-static AION_SUSPENDS int64_t copy_blocking(struct stream *stream, char *buf)
-{
-	size_t size;
-	int64_t n;
-
-	for (;;) {
-		size = size_from(stream, stream->off, STREAM_BUF_SIZE);
-		n = stream->is_seekable ? pread(stream->fd, buf, size, stream->off) : read(stream->fd, buf, size);
-		if (n < 0)
-			n = -errno;
-		if (n < 0 && n != -EINTR && stream->is_seekable)
-			n = read_again(stream, buf, size, n);
-		if (n == 0 || (n < 0 && n != -EINTR))
-			return n;
-		if (n > 0 && writer_copy(stream->writer, buf, (size_t)n) < 0)
-			return stream->writer->error;
-		if (n > 0)
-			stream_advance(stream, (size_t)n);
-	}
+	if (stream->end <= stream->begin_off)
+		return 0;
+	if (stream->end < INT64_MAX)
+		source.size = stream->end - stream->begin_off;
+	stream->first_off = -1;
+	result = aion_chunk_process(&source, 1, copy_chunk, stream, &options);
+	return result < 0 ? result : 0;
 }
 
 /* From the page cache into the pipe without a copy. */
@@ -215,66 +197,26 @@ static AION_SUSPENDS void copy_inside_kernel(struct stream *stream)
 
 AION_SUSPENDS int64_t stream_file(struct stream *stream)
 {
-	AION_CLEANUP(chunks_fini) struct chunks chunks = {0};
-	struct writer *writer = stream->writer;
+	const struct writer *writer = stream->writer;
 	int64_t result;
 
 	stream->is_seekable = true;
-	if (!stream->options->is_sync)
-		copy_inside_kernel(stream);
+	stream->begin_off = stream->off;
+	if (stream->options->is_sync)
+		return copy_blocking(stream);
+	copy_inside_kernel(stream);
 	if (writer->error < 0)
 		return writer->error;
-	chunks.memory = aligned_alloc(4096, (size_t)CHUNK_NR * CHUNK_SIZE);
-	if (!chunks.memory)
-		return -ENOMEM;
-	if (stream->options->is_sync)
-		return copy_blocking(stream, chunks.memory);
-	result = stream->options->direct ? -EAGAIN : copy_cached(stream, chunks.memory);
-	if (result >= 0 || writer->error < 0)
-		return result;
-	return copy_chunks(stream, &chunks);
-}
-
-/* Read what lies before the range, and forget it. 0 or less: that is all there is. */
-static AION_SUSPENDS int64_t skip_to_range(struct stream *stream, char *buf, int64_t off)
-{
-	int64_t n = 1;
-
-	while (n > 0 && stream->off < off) {
-		n = aion_read(stream->fd, buf,
-			      off - stream->off < STREAM_BUF_SIZE ? (size_t)(off - stream->off) : STREAM_BUF_SIZE);
-		if (n == -EINTR)
-			n = 1;
-		else if (n > 0)
-			stream->off += n;
+	stream->begin_off = stream->off;
+	result = copy_chunks(stream, stream->options->direct);
+	if (result < 0 && result != -ECANCELED && stream->options->direct && writer->error == 0) {
+		stream->begin_off = stream->off;
+		result = copy_chunks(stream, false);
 	}
-	return n;
+	return result;
 }
 
 AION_SUSPENDS int64_t stream_pipe(struct stream *stream)
 {
-	char *buf = aligned_alloc(4096, STREAM_BUF_SIZE);
-	struct writer *writer = stream->writer;
-	int64_t n, begin = stream->off;
-	size_t size;
-
-	if (!buf)
-		return -ENOMEM;
-	stream->off = 0;
-	n = skip_to_range(stream, buf, begin);
-	if (n > 0 && stream->options->is_sync) {
-		n = copy_blocking(stream, buf);
-		free(buf);
-		return n;
-	}
-	while (n > 0 && (size = size_from(stream, stream->off, STREAM_BUF_SIZE)) > 0) {
-		n = aion_read(stream->fd, buf, size);
-		if (n > 0 && writer_copy(writer, buf, (size_t)n) < 0)
-			n = writer->error;
-		stream->off += n > 0 ? n : 0;
-		if (n == -EINTR)
-			n = 1;
-	}
-	free(buf);
-	return writer->error < 0 ? writer->error : n < 0 ? n : 0;
+	return stream->options->is_sync ? copy_blocking(stream) : copy_chunks(stream, false);
 }
