@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hot file through the chunk processor: to a callback that does nothing, against a loop of read(2) of 256 KiB (the ratio
- * is that of the rates), and to one that counts newlines, on one core and on two, against `wc -l` (the ratio is that of
- * the times; wc starts a process). With -c CPU the first two stay on that one. -s MIB is the file's size; the file stands
- * in $TMPDIR or the current directory, without a name.
+ * A hot file through the chunk processor: to a callback that does nothing, against a loop of read(2) of 256 KiB (the
+ * ratio is that of the rates), and to one that counts newlines, on one core and on two, against `wc -l` (the ratio is
+ * that of the times; wc starts a process). With -c CPU the first two stay on that one. -s MIB is the file's size; the
+ * file stands in $TMPDIR or the current directory, without a name.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -47,8 +47,8 @@ AION_API void aion_barrier_fini(struct aion_barrier *barrier);
  * A task whose round was complete before its cancellation returns its place.
  * Result: the place of the caller among those who met, 0 for the first to the number of parties less 1; no two are the
  * same. The last does not suspend.
- * Errors: -ECANCELED (a scope around the caller is cancelled; it does not count any more); -EPIPE (the barrier is broken,
- * or was broken or reset while the caller waited); -EBUSY (not inside a task); -ECHILD (forked child).
+ * Errors: -ECANCELED (a scope around the caller is cancelled; it does not count any more); -EPIPE (the barrier is
+ * broken, or was broken or reset while the caller waited); -EBUSY (not inside a task); -ECHILD (forked child).
  * Suspends: unless the caller is the last. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int64_t aion_barrier_wait(struct aion_barrier *barrier);

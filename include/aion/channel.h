@@ -36,7 +36,8 @@ struct aion_channel_options {
 	size_t item_size; /* bytes, > 0 */
 	/* Items that may be under way. 0: a send waits until a receiver has the item. */
 	size_t capacity;
-	/* Called with each item that is left when the last receiver is closed; must not suspend. NULL: nothing to do. */
+	/* Called with each item that is left when the last receiver is closed; must not suspend. NULL: nothing to do.
+	 */
 	void (*destroy)(void *item, void *arg);
 	void *arg; /* handed to destroy */
 };

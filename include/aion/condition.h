@@ -39,8 +39,9 @@ AION_API void aion_condition_fini(struct aion_condition *condition);
  * A notification is never lost: who was notified returns 0, also if it is cancelled before it has the mutex; who is
  * cancelled before leaves the queue, and the notification goes to the next.
  * Result: 0.
- * Errors: -ECANCELED (a scope around the caller is cancelled, and it was not notified; if so on entry, the mutex was not
- * unlocked in between); -EPERM (the caller does not have the mutex); -EBUSY (not inside a task); -ECHILD (forked child).
+ * Errors: -ECANCELED (a scope around the caller is cancelled, and it was not notified; if so on entry, the mutex was
+ * not unlocked in between); -EPERM (the caller does not have the mutex); -EBUSY (not inside a task); -ECHILD (forked
+ * child).
  * Suspends: yes. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_condition_wait(struct aion_condition *condition, struct aion_mutex *mutex);
@@ -74,7 +75,8 @@ AION_API AION_SUSPENDS int aion_condition_wait_for(struct aion_condition *condit
  */
 AION_API size_t aion_condition_notify(struct aion_condition *condition, size_t nr);
 
-/** aion_condition_notify_all - aion_condition_notify() for all who wait now. Suspends: no. Thread: loop. Source: none. */
+/** aion_condition_notify_all - aion_condition_notify() for all who wait now. Suspends: no. Thread: loop. Source: none.
+ */
 AION_API size_t aion_condition_notify_all(struct aion_condition *condition);
 
 #ifdef __cplusplus

@@ -2,8 +2,8 @@
 #ifndef AION_DUMP_H
 #define AION_DUMP_H
 /*
- * Looking at a loop's tasks: who is there, in which group, what each waits for, and where it stands. As text for people,
- * and task by task for programs. A look changes nothing, and costs nothing before it is asked for.
+ * Looking at a loop's tasks: who is there, in which group, what each waits for, and where it stands. As text for
+ * people, and task by task for programs. A look changes nothing, and costs nothing before it is asked for.
  *
  * Spawn sites and times are recorded in debug mode only: aion_loop_options.debug, or AION_DEBUG=1 in the environment.
  * See loop.h for what else debug mode does.
@@ -113,8 +113,8 @@ AION_API int aion_loop_dump_post(struct aion_loop *loop, int fd);
  *   of the process; it does no more than wake the loops that asked for the signal.
  * @fd: open as long as the loop lives.
  *
- * Errors: -EBUSY (this loop listens to a signal already, or 64 loops do); -EINVAL (no such signal, or one that cannot be
- *   caught); -ENOMEM; -ECHILD.
+ * Errors: -EBUSY (this loop listens to a signal already, or 64 loops do); -EINVAL (no such signal, or one that cannot
+ *   be caught); -ENOMEM; -ECHILD.
  * Suspends: no. Thread: any. Source: sigaction(2), eventfd(2), write(2).
  */
 AION_API int aion_loop_dump_on_signal(struct aion_loop *loop, int signal, int fd);

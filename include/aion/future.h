@@ -59,8 +59,8 @@ AION_API void aion_future_fini(struct aion_future *future);
 
 /**
  * aion_await - wait for one future.
- * @future: any; several tasks may wait for one. An operation that aion_op_init() made idle aborts the process; one that is
- *   all zero is awaited like any other pending future.
+ * @future: any; several tasks may wait for one. An operation that aion_op_init() made idle aborts the process; one that
+ *   is all zero is awaited like any other pending future.
  *
  * Result: the future's. What is done gives its result at once, also in a cancelled scope. In a cancelled scope an
  * operation in flight is asked to end and still waited for, and its own result returned (bytes win over reasons);

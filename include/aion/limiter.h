@@ -2,10 +2,10 @@
 #ifndef AION_LIMITER_H
 #define AION_LIMITER_H
 /*
- * The capacity limiter (trio's): tokens that are borrowed by somebody. Unlike a semaphore it knows its borrowers: one has
- * at most one token, and only who has one can give it back. The borrower is the calling task, or whatever an address
- * stands for: a connection, a request. The number of tokens may change at any time. First in first out. For tasks of one
- * loop.
+ * The capacity limiter (trio's): tokens that are borrowed by somebody. Unlike a semaphore it knows its borrowers: one
+ * has at most one token, and only who has one can give it back. The borrower is the calling task, or whatever an
+ * address stands for: a connection, a request. The number of tokens may change at any time. First in first out. For
+ * tasks of one loop.
  */
 #include <stdbool.h>
 
@@ -57,8 +57,8 @@ AION_API void aion_limiter_fini(struct aion_limiter *limiter);
  * A task that has been handed its token has it, also if it is cancelled before it runs: the call then returns 0. A task
  * that ends without having released it leaves it borrowed.
  * Result: 0.
- * Errors, nothing being borrowed then: -ECANCELED (a scope around the caller is cancelled); -EDEADLK (the borrower has a
- * token, or waits for one); -ENOMEM (to note the borrower); -EBUSY (not inside a task); -ECHILD (forked child).
+ * Errors, nothing being borrowed then: -ECANCELED (a scope around the caller is cancelled); -EDEADLK (the borrower has
+ * a token, or waits for one); -ENOMEM (to note the borrower); -EBUSY (not inside a task); -ECHILD (forked child).
  * Suspends: if there is none, or the task's budget is used up. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_limiter_acquire(struct aion_limiter *limiter);

@@ -37,11 +37,11 @@ AION_API void aion_mutex_fini(struct aion_mutex *mutex);
  * aion_mutex_lock - wait until the mutex is the caller's.
  * @mutex: of this thread's loop.
  *
- * A task that has been handed the mutex has it, also if it is cancelled before it runs: the call then returns 0, and the
- * cancellation comes at the next checkpoint. A task that ends with the mutex locked leaves it locked.
+ * A task that has been handed the mutex has it, also if it is cancelled before it runs: the call then returns 0, and
+ * the cancellation comes at the next checkpoint. A task that ends with the mutex locked leaves it locked.
  * Result: 0.
- * Errors, the mutex not being the caller's then: -ECANCELED (a scope around the caller is cancelled); -EBUSY (not inside
- * a task); -ECHILD (forked child). Nothing has changed: -EDEADLK (the caller has it already).
+ * Errors, the mutex not being the caller's then: -ECANCELED (a scope around the caller is cancelled); -EBUSY (not
+ * inside a task); -ECHILD (forked child). Nothing has changed: -EDEADLK (the caller has it already).
  * Suspends: if it is locked, or the task's budget is used up. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_mutex_lock(struct aion_mutex *mutex);

@@ -35,7 +35,8 @@ struct aion_op {
 };
 
 /**
- * aion_op_init - make an idle operation of uninitialised memory; as all zero, but waiting for it before its start aborts.
+ * aion_op_init - make an idle operation of uninitialised memory; as all zero, but waiting for it before its start
+ * aborts.
  * @op: not in flight.
  *
  * Suspends: no. Thread: any. Source: none.
@@ -94,8 +95,8 @@ AION_API AION_SUSPENDS void aion_op_reap(struct aion_op *op);
 AION_API AION_SUSPENDS void aion_op_reap_all(struct aion_op *ops, size_t nr);
 
 /**
- * aion_op_wait - wait until the operation is done, and look at its result. For calls of several operations, where what one
- *   has moved is the result whatever becomes of the next: no checkpoint, so no deadline counts as delivered by it.
+ * aion_op_wait - wait until the operation is done, and look at its result. For calls of several operations, where what
+ *   one has moved is the result whatever becomes of the next: no checkpoint, so no deadline counts as delivered by it.
  * @op: in flight or done; an idle one aborts the process. In a cancelled scope it is asked to end, as by aion_await().
  *
  * Result: the operation's.

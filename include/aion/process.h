@@ -145,8 +145,8 @@ AION_API AION_SUSPENDS int64_t aion_process_stop(struct aion_process *process, i
 /**
  * aion_process_close - end the child if it still runs, and what is left of its group, as aion_process_stop() with the
  *   grace of the options, and close what is open of its pipes. Always finishes.
- * @process: open or closed (all zero); closed afterwards, with its result still in it. If several tasks close it, it can
- *   be used anew when all of them have returned.
+ * @process: open or closed (all zero); closed afterwards, with its result still in it. If several tasks close it, it
+ *   can be used anew when all of them have returned.
  *
  * Suspends: yes, but never returns early. Thread: loop. Source: as aion_process_stop().
  */

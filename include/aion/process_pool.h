@@ -120,8 +120,8 @@ AION_API AION_SUSPENDS int64_t aion_process_pool_call(struct aion_process_pool *
  * aion_process_pool_close - let the calls that were made come to their end, then end the workers. Always finishes.
  * @pool: open or closed. New calls are refused from now on. Fit for AION_CLEANUP.
  *
- * Calls that are to end earlier are cancelled by whoever made them. Several tasks may close: each returns when the pool is
- * closed, and it can be opened anew when all have returned.
+ * Calls that are to end earlier are cancelled by whoever made them. Several tasks may close: each returns when the pool
+ * is closed, and it can be opened anew when all have returned.
  * Suspends: yes, but never returns early. Thread: loop. Source: as aion_process_close().
  */
 AION_API AION_SUSPENDS void aion_process_pool_close(struct aion_process_pool *pool);

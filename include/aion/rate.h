@@ -13,7 +13,8 @@
 extern "C" {
 #endif
 
-/* Private in its fields. Levels count parts of tokens, of which there are period_ns to a token: so nothing is rounded. */
+/* Private in its fields. Levels count parts of tokens, of which there are period_ns to a token: so nothing is rounded.
+ */
 struct aion_rate {
 	uint64_t token_nr; /* that fall in a period; parts that fall in a nanosecond */
 	uint64_t period_ns;

@@ -34,8 +34,8 @@ AION_API int aion_thread_queue_create(size_t capacity, struct aion_thread_queue 
 
 /**
  * aion_thread_queue_destroy - give the queue back.
- * @queue: NULL does nothing. No call on it is under way; aborts the process if somebody waits in it. Items that are left
- *   are forgotten: after aion_thread_queue_close() they can be got.
+ * @queue: NULL does nothing. No call on it is under way; aborts the process if somebody waits in it. Items that are
+ *   left are forgotten: after aion_thread_queue_close() they can be got.
  *
  * Suspends: no. Thread: any. Source: none.
  */

@@ -43,8 +43,8 @@ struct aion_target {
 	 * went well, and stays otherwise. */
 	int fd;
 	mode_t mode; /* of a new file [0666, less the umask] */
-	/* A path's file is replaced as a whole when all is written, or not at all. The new one has the old one's mode and,
-	 * if that is allowed, owner; a link is followed. What is no regular file is written to. */
+	/* A path's file is replaced as a whole when all is written, or not at all. The new one has the old one's mode
+	 * and, if that is allowed, owner; a link is followed. What is no regular file is written to. */
 	bool atomic;
 	bool allocate; /* reserve the input's size beforehand, as far as it is known, where the file system can */
 	bool sync;     /* fsync at the end (atomic: before the file has its name), and of a path's directory after it */
@@ -71,8 +71,8 @@ AION_API int aion_output_reserve(struct aion_output *output, size_t size);
 AION_API int aion_output_write(struct aion_output *output, const void *data, size_t size);
 
 /**
- * aion_output_take_chunk - make the chunk's own bytes the output: for a callback that finds nothing to change, or changes
- *   bytes in place. On workers they are not copied for it.
+ * aion_output_take_chunk - make the chunk's own bytes the output: for a callback that finds nothing to change, or
+ *   changes bytes in place. On workers they are not copied for it.
  * @output: nothing else has been or is written to it; that aborts the process.
  *
  * Suspends: no. Thread: the callback's. Source: none.
@@ -82,25 +82,26 @@ AION_API void aion_output_take_chunk(struct aion_output *output);
 /**
  * aion_transform - read sources, write what the callback makes of them.
  * @sources: nr of them. A file that is also the target is -EINVAL, unless the target is atomic.
- * @fn: called with each chunk; NULL: copy. On the loop's thread in order, and it may suspend, while reading and writing go
- *   on; with options->worker_nr on that many workers at once, where it must not call aion.
+ * @fn: called with each chunk; NULL: copy. On the loop's thread in order, and it may suspend, while reading and writing
+ *   go on; with options->worker_nr on that many workers at once, where it must not call aion.
  * @arg: handed to fn; on workers to all at once.
  * @target: see above.
- * @options: NULL = the defaults. unordered is -EINVAL. Progress counts what has been handed to fn; its resume place, and
- *   ret_final's, is what has been written. In ret_failure, "write" is an error of the target: source_idx and off are
- *   those of the chunk, or nr and 0 if it is none of a chunk's.
+ * @options: NULL = the defaults. unordered is -EINVAL. Progress counts what has been handed to fn; its resume place,
+ *   and ret_final's, is what has been written. In ret_failure, "write" is an error of the target: source_idx and off
+ *   are those of the chunk, or nr and 0 if it is none of a chunk's.
  *
  * After an error a path's file holds the output of the chunks before the resume place and nothing behind it; of the
- * chunks before the one that failed all has been written, if it was not writing that failed and nothing was cancelled. An
- * atomic target is what it was, with no temporary file left, unless the error is that of the directory's fsync. A kill may
- * leave one (".aion.*") where the file system has no O_TMPFILE.
- * Memory: that of aion_chunk_process() on the loop's thread, and window_nr + worker_nr outputs (on workers: and chunks).
+ * chunks before the one that failed all has been written, if it was not writing that failed and nothing was cancelled.
+ * An atomic target is what it was, with no temporary file left, unless the error is that of the directory's fsync. A
+ * kill may leave one (".aion.*") where the file system has no O_TMPFILE.
+ * Memory: that of aion_chunk_process() on the loop's thread, and window_nr + worker_nr outputs (on workers: and
+ * chunks).
  * Result: the bytes written.
  * Errors: those of aion_chunk_process(), and of write(2), openat(2), rename(2), ftruncate(2), fallocate(2) but
  *   -EOPNOTSUPP, fsync(2) but -EINVAL for what has none; -EINVAL (target: see there; also one shorter than resume_off);
  *   -ENAMETOOLONG.
- * Suspends: yes. Returns only when nothing is in flight and no worker is in fn any more. Thread: loop. Source: pwrite(2),
- *   copy_file_range(2), splice(2), IORING_OP_WRITE, Linux 5.6.
+ * Suspends: yes. Returns only when nothing is in flight and no worker is in fn any more. Thread: loop. Source:
+ *   pwrite(2), copy_file_range(2), splice(2), IORING_OP_WRITE, Linux 5.6.
  */
 AION_API AION_SUSPENDS int64_t aion_transform(const struct aion_source *sources, size_t nr, aion_transform_fn *fn,
 					      void *arg, const struct aion_target *target,

@@ -25,8 +25,8 @@ struct aion_job {
 struct aion_job_options {
 	int64_t priority; /* the smallest first, equal ones in the order in which they came */
 	int64_t limit_ns; /* each attempt's own time limit: -ETIME [none] */
-	/* When to try again: attempts, delays, predicate, generator; attempt_limit_ns and stats are not looked at. Lives
-	 * until the job has ended [one attempt]. */
+	/* When to try again: attempts, delays, predicate, generator; attempt_limit_ns and stats are not looked at.
+	 * Lives until the job has ended [one attempt]. */
 	const struct aion_retry_options *retry;
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a transform's output goes. A file that is replaced is a new one without a name (O_TMPFILE), or where there is no
- * such thing one with a name of its own, beside the old one; it gets its final name when all is written, and not before.
- * Paths are prepared by offloaded plain system calls; what may wait for somebody (a named pipe) is opened by the loop.
+ * Where a transform's output goes. A file that is replaced is a new one without a name (O_TMPFILE), or where there is
+ * no such thing one with a name of its own, beside the old one; it gets its final name when all is written, and not
+ * before. Paths are prepared by offloaded plain system calls; what may wait for somebody (a named pipe) is opened by
+ * the loop.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A transform. The callback of a run in order makes a job of each chunk: a task that lets a worker see a copy of it, if
- * there are workers, and writes what came of it. Jobs stand in a ring, whose length bounds the memory. The turn goes from
- * job to job in the order of the chunks: who has it knows where his output begins, and in a file may pass it on before he
- * writes. A job that fails cuts the output: those behind it write nothing, those before it finish.
+ * there are workers, and writes what came of it. Jobs stand in a ring, whose length bounds the memory. The turn goes
+ * from job to job in the order of the chunks: who has it knows where his output begins, and in a file may pass it on
+ * before he writes. A job that fails cuts the output: those behind it write nothing, those before it finish.
  */
 #include <errno.h>
 #include <string.h>

@@ -3,8 +3,8 @@
 #define AION_CHUNK_TRANSFORM_INT_H
 /*
  * The parts of a transform: a run of the chunk processor on the loop's thread whose callback makes a job of each chunk
- * (transform.c); a target that is opened, committed and closed (target.c); the copy inside the kernel, which goes before
- * the run and leaves it what it cannot do (transform_copy.c).
+ * (transform.c); a target that is opened, committed and closed (target.c); the copy inside the kernel, which goes
+ * before the run and leaves it what it cannot do (transform_copy.c).
  */
 #include <limits.h>
 
@@ -37,8 +37,8 @@ AION_SUSPENDS int64_t aion__target_commit(struct aion__target *target, int64_t e
 /* Always finishes. What was not committed ends at keep_off, or vanishes. */
 AION_SUSPENDS void aion__target_close(struct aion__target *target, int64_t keep_off);
 
-/* Copies whole sources from the run's resume place on, and moves that. *off: where in the target; -1: it has no offsets.
- * 0: what is left is the run's to do. */
+/* Copies whole sources from the run's resume place on, and moves that. *off: where in the target; -1: it has no
+ * offsets. 0: what is left is the run's to do. */
 AION_SUSPENDS int64_t aion__transform_copy(struct aion__chunk_run *run, const struct aion__target *target,
 					   int64_t *off);
 

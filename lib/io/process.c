@@ -183,7 +183,8 @@ void aion_process_close(struct aion_process *process)
 	result = aion_process_stop(process, process->grace_ns);
 	if (!process->is_open)
 		return;
-	/* No memory to wait in, or no task to do it: then it is killed, and the thread waits. It is no forked child's. */
+	/* No memory to wait in, or no task to do it: then it is killed, and the thread waits. It is no forked child's.
+	 */
 	if (!process->has_ended && result != -ECHILD) {
 		process_signal_all(process, SIGKILL);
 		process_reap(process, 0);

@@ -53,8 +53,8 @@ static void worker_end(struct aion__process_worker *worker, int64_t grace_ns)
 	aion_process_close(&worker->process);
 }
 
-/* Neither end may be a standard descriptor, which it would be where these are closed here: the worker gets its end under
- * the same number, and whoever prints here must not print into ours. */
+/* Neither end may be a standard descriptor, which it would be where these are closed here: the worker gets its end
+ * under the same number, and whoever prints here must not print into ours. */
 static int worker_sockets(int fds[2])
 {
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)

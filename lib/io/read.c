@@ -49,8 +49,8 @@ static int is_for_the_ring(int64_t result)
 	return result == -EAGAIN || result == -EOPNOTSUPP;
 }
 
-/* A try gave `got`, which is not all. Bytes that have come are the result, whatever comes after them; so what does is no
- * checkpoint. */
+/* A try gave `got`, which is not all. Bytes that have come are the result, whatever comes after them; so what does is
+ * no checkpoint. */
 static __attribute__((noinline)) int64_t pread_rest(int fd, char *buf, size_t size, int64_t off, int64_t got)
 {
 	size_t done = 0;
@@ -117,8 +117,8 @@ static int64_t preadv2_more(int fd, const struct iovec *iov, int iov_nr, int64_t
 	return aion_op_wait(&op);
 }
 
-/* A try gave `got`, which is not all. The array is the caller's and stays as it is, so a vector that is filled in part is
- * completed by itself. */
+/* A try gave `got`, which is not all. The array is the caller's and stays as it is, so a vector that is filled in part
+ * is completed by itself. */
 static int64_t preadv_rest(int fd, const struct iovec *iov, int iov_nr, int64_t off, int flags, int64_t got)
 {
 	struct iovec missing;

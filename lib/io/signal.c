@@ -88,8 +88,8 @@ static void on_signal(int number, siginfo_t *info, void *context)
 			if (watch->numbers & number_bit(number))
 				watch_put(watch, &record);
 	} else {
-		/* A child that was forked a moment ago, or by vfork(2): the watches and pipes are its parent's. Here the
-		 * signal does what it did before; it comes again when this handler returns. */
+		/* A child that was forked a moment ago, or by vfork(2): the watches and pipes are its parent's. Here
+		 * the signal does what it did before; it comes again when this handler returns. */
 		sigaction(number, &before[number], NULL);
 		raise(number);
 	}

@@ -113,8 +113,8 @@ static inline struct aion__stack *aion__stack_get(struct aion__stack_pool *pool,
 	if (aion__unlikely(!stack))
 		return aion__stack_get_slow(pool, class);
 	c->idle = stack->next;
-	/* Where many tasks start one after another, the next stack's first frames are on their way meanwhile: a twentieth
-	 * of what a thousand tasks cost that each suspend once. */
+	/* Where many tasks start one after another, the next stack's first frames are on their way meanwhile: a
+	 * twentieth of what a thousand tasks cost that each suspend once. */
 	if (c->idle) {
 		__builtin_prefetch((char *)c->idle->top - 64, 1);
 		__builtin_prefetch((char *)c->idle->top - 128, 1);

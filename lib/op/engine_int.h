@@ -2,8 +2,8 @@
 #ifndef AION_OP_ENGINE_INT_H
 #define AION_OP_ENGINE_INT_H
 /*
- * The engine: what operations need of a loop, and all that they know of it. A ring, the queue of those whom a completion
- * made ready, the operations in flight by descriptor. struct aion_loop begins with one.
+ * The engine: what operations need of a loop, and all that they know of it. A ring, the queue of those whom a
+ * completion made ready, the operations in flight by descriptor. struct aion_loop begins with one.
  */
 #include <aion/op.h>
 
@@ -88,8 +88,8 @@ int aion__engine_bind(struct aion__engine *engine);
 
 /* Take every completion that is there: finish operations, queue their waiters. */
 void aion__engine_reap(struct aion__engine *engine);
-/* Hand over what is queued and wait for wait_nr completions until deadline_ns, then reap. The kernel may refuse: who wants
- * an effect looks for it, and calls again, with the deadline of then. */
+/* Hand over what is queued and wait for wait_nr completions until deadline_ns, then reap. The kernel may refuse: who
+ * wants an effect looks for it, and calls again, with the deadline of then. */
 void aion__engine_enter(struct aion__engine *engine, unsigned wait_nr, int64_t deadline_ns);
 /* Ask the kernel to end all that is in flight, whoever started it. */
 void aion__engine_cancel_all(struct aion__engine *engine);

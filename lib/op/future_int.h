@@ -24,7 +24,8 @@ enum aion__future_kind {
 	AION__FUTURE_CALL,    /* an offloaded call: withdrawn if it queues, else waited for */
 };
 
-/* future.state of a plain one that is an offloaded call's which its caller may leave behind. For who looks at the tasks. */
+/* future.state of a plain one that is an offloaded call's which its caller may leave behind. For who looks at the
+ * tasks. */
 #define AION__FUTURE_IS_CALL 1
 
 static inline bool aion__future_is_done(const struct aion_future *future)

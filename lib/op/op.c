@@ -90,7 +90,8 @@ static bool fd_is_plain_file(struct aion__engine *engine, int fd)
 	return engine->ring.backend->call(&engine->ring, &sqe) == 0 && S_ISREG(status.stx_mode);
 }
 
-/* A blocking descriptor does not say -EAGAIN, nor does a plain file: XFS and block devices do, for want of a resource. */
+/* A blocking descriptor does not say -EAGAIN, nor does a plain file: XFS and block devices do, for want of a resource.
+ */
 static bool op_lacked_resource(struct aion__engine *engine, const struct aion_op *op)
 {
 	int64_t flags;

@@ -8,8 +8,8 @@
  *		return;                         it is done already, with an error
  *	io_uring_prep_X(sqe, …);                liburing's own, straight into the ring
  *	aion__op_commit(op, sqe);
- * Where the running kernel lacks the opcode, the entry that prepare returns belongs to a job for the worker threads, and
- * commit hands it to them; callers do not see the difference.
+ * Where the running kernel lacks the opcode, the entry that prepare returns belongs to a job for the worker threads,
+ * and commit hands it to them; callers do not see the difference.
  */
 #include <errno.h>
 

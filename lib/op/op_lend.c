@@ -2,9 +2,9 @@
 /*
  * What the sanitizers and valgrind are told about memory that the kernel fills through the ring, which neither sees.
  *
- * While a plain read is in flight nobody may touch its buffer. Valgrind forgets what it knew of memory that is closed, so
- * that is kept meanwhile: the bytes that the read did not reach are afterwards as defined as they were before it. What
- * is not wholly the program's own is not closed: a wrong address, or a buffer that is lent already.
+ * While a plain read is in flight nobody may touch its buffer. Valgrind forgets what it knew of memory that is closed,
+ * so that is kept meanwhile: the bytes that the read did not reach are afterwards as defined as they were before it.
+ * What is not wholly the program's own is not closed: a wrong address, or a buffer that is lent already.
  */
 #include "op_int.h"
 

@@ -4,7 +4,8 @@
 /* Entries executed by plain system calls. */
 #include "ring_int.h"
 
-/* Execute it, blocking if it must; the result is what a completion would carry. -EINVAL: an opcode we have no call for. */
+/* Execute it, blocking if it must; the result is what a completion would carry. -EINVAL: an opcode we have no call for.
+ */
 int64_t aion__exec_blocking(const struct io_uring_sqe *sqe);
 /* Execute it at once or say -EAGAIN. Fit for a backend's call(). -EOPNOTSUPP: no way to try it. */
 int64_t aion__exec_try(const struct io_uring_sqe *sqe);

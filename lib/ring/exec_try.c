@@ -92,8 +92,9 @@ static int64_t try_write(const struct io_uring_sqe *sqe)
 
 /*
  * Open if every name of the path is cached. A pipe or a terminal may block in the open itself, so it is done with
- * O_NONBLOCK, which is taken off again (io_uring heeds it on plain files, too). So a named pipe opens for reading without
- * a writer. It is not closed again for that: a writer who waits for a reader has been let through, and would lose him.
+ * O_NONBLOCK, which is taken off again (io_uring heeds it on plain files, too). So a named pipe opens for reading
+ * without a writer. It is not closed again for that: a writer who waits for a reader has been let through, and would
+ * lose him.
  */
 static int64_t try_open(int dir_fd, uint64_t path, const struct open_how *wanted)
 {

@@ -28,8 +28,8 @@ static __attribute__((noinline)) int kernel_enter_until(struct aion__ring *ring,
 static int kernel_enter(struct aion__ring *ring, unsigned to_submit, unsigned wait_nr, int64_t deadline_ns)
 {
 #ifdef AION_VALGRIND
-	/* It runs one thread at a time and does not know that this call blocks: whoever is waited for would never run. So
-	 * the others get their turn first, and the wait is short. */
+	/* It runs one thread at a time and does not know that this call blocks: whoever is waited for would never run.
+	 * So the others get their turn first, and the wait is short. */
 	if (wait_nr)
 		aion__syscall6(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 	if (wait_nr && deadline_ns > aion__clock_ns() + AION_MILLISECOND)

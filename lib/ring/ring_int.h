@@ -59,7 +59,8 @@ struct aion__machine {
 	const struct aion__backend *backend;
 };
 
-/* For tests: the machine of rings that are given none. NULL, or NULL from it: the kernel. Its ring's teardown is its end. */
+/* For tests: the machine of rings that are given none. NULL, or NULL from it: the kernel. Its ring's teardown is its
+ * end. */
 extern struct aion__machine *(*aion__machine_default)(void);
 
 /* Entries for call() alone, which no ring has: calls that never block, on a descriptor that may not be the kernel's. */
@@ -181,7 +182,8 @@ static inline int aion__ring_enter_once(struct aion__ring *ring, unsigned to_sub
 	if (fault)
 		return fault;
 #ifndef AION_VALGRIND /* under which the backend's own does more */
-	/* Inline: each call level between the system call and the task costs about 1 ns with one operation in flight. */
+	/* Inline: each call level between the system call and the task costs about 1 ns with one operation in flight.
+	 */
 	if (aion__likely(ring->backend == &aion__kernel_backend && (!wait_nr || deadline_ns == AION_NEVER)))
 		return aion__kernel_enter(ring, to_submit, wait_nr);
 #endif

@@ -279,7 +279,8 @@ static void sim_wake(struct aion__ring *ring)
 	struct aion_sim *sim = aion__sim_of(ring);
 
 	__atomic_fetch_add(&sim->wake_nr, 1, __ATOMIC_SEQ_CST);
-	/* As the kernel, whose read of the eventfd is work to do now: a loop whose tasks are always ready sees it so. */
+	/* As the kernel, whose read of the eventfd is work to do now: a loop whose tasks are always ready sees it so.
+	 */
 	__atomic_fetch_or(ring->uring.sq.kflags, IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
 	if (sim->options.host_threads)
 		aion__syscall6(SYS_futex, (long)&sim->wake_nr, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);

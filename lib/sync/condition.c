@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The condition. Who is notified does not wake up in order to queue for the mutex: his record moves there, and he wakes up
- * with the mutex. From the notification on nothing interrupts him, so there is none to be lost.
+ * The condition. Who is notified does not wake up in order to queue for the mutex: his record moves there, and he wakes
+ * up with the mutex. From the notification on nothing interrupts him, so there is none to be lost.
  */
 #include <errno.h>
 

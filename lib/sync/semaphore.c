@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The semaphore is quick or slow. Quick: it is open and nobody waits; its permits are in free_nr, and limit_nr is max_nr.
- * Slow: it is closed, or somebody waits; its permits are in kept_nr, free_nr and limit_nr are 0. So that a permit is
- * there for the taking, and that a release need only count, is one comparison each.
+ * The semaphore is quick or slow. Quick: it is open and nobody waits; its permits are in free_nr, and limit_nr is
+ * max_nr. Slow: it is closed, or somebody waits; its permits are in kept_nr, free_nr and limit_nr are 0. So that a
+ * permit is there for the taking, and that a release need only count, is one comparison each.
  */
 #include <errno.h>
 

@@ -202,8 +202,8 @@ int64_t aion_nop(void)
 	sqe = aion__engine_sqe(&loop->engine); /* every kernel has it */
 	io_uring_prep_nop(sqe);
 	sqe->user_data = (uintptr_t)&op;
-	/* Only what its end and a cancel look at. It stands on the stack of the task that waits for it, which cannot end
-	 * before: so it is not counted as the task's. */
+	/* Only what its end and a cancel look at. It stands on the stack of the task that waits for it, which cannot
+	 * end before: so it is not counted as the task's. */
 	op.future.loop = loop;
 	op.future.kind = AION__FUTURE_OP;
 	op.future.state = AION__OP_IN_FLIGHT;

@@ -70,8 +70,8 @@ size_t aion__backtrace(struct aion__backtracer *tracer, const struct aion_task *
 
 	if (loop->engine.task == &task->runnable)
 		return here ? backtrace_running(here, tracer->frame, ret_addresses, max) : 0;
-	/* Not begun. (Or begun and suspending for the first time, and this is called from that turn of the loop. The stack
-	 * does not tell: a new task may have the struct of the one that has just ended on it.) */
+	/* Not begun. (Or begun and suspending for the first time, and this is called from that turn of the loop. The
+	 * stack does not tell: a new task may have the struct of the one that has just ended on it.) */
 	if (!task->sp && task->runnable.is_awake)
 		return 0;
 	if (here && here->owner == task)

@@ -227,7 +227,8 @@ void aion__debug_set_site(struct aion_group *group, const void *spawn_site)
 void aion__debug_spawn_now(struct aion_loop *loop)
 {
 	run_ends(loop);
-	/* The child's first suspension is the end of the batch, and turns the loop; then the caller is the first again. */
+	/* The child's first suspension is the end of the batch, and turns the loop; then the caller is the first again.
+	 */
 	loop->engine.ready.batch_end = loop->engine.ready.head - 1;
 }
 

@@ -35,7 +35,8 @@ static void on_interrupt(int number)
 	atomic_fetch_add(&inside_nr, 1);
 	if (getpid() == owner_pid)
 		interrupt = atomic_load(&current);
-	/* The post can be handed over once. The disposition may have been set again by then, by who had taken it away. */
+	/* The post can be handed over once. The disposition may have been set again by then, by who had taken it away.
+	 */
 	if (!interrupt || atomic_exchange(&interrupt->is_sent, true))
 		raise(number); /* comes when this handler returns, by default deadly */
 	else if (aion__loop_push(interrupt->loop, &interrupt->post) < 0)

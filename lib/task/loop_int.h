@@ -121,8 +121,9 @@ static inline void aion__loop_cut_batch(struct aion__ready *ready)
 
 /*
  * Nothing but ready tasks: no timer to look at, a ring that holds nothing. Posts are not looked for: the first of them
- * wakes the loop through the ring, and whoever takes that wake leaves its next read queued until a pass has looked at the
- * posts (or looks itself: host_run_posts()). Nothing is read on the strength of it, so the order of the loads is free.
+ * wakes the loop through the ring, and whoever takes that wake leaves its next read queued until a pass has looked at
+ * the posts (or looks itself: host_run_posts()). Nothing is read on the strength of it, so the order of the loads is
+ * free.
  */
 static inline bool aion__loop_has_only_tasks(const struct aion_loop *loop)
 {
@@ -153,7 +154,8 @@ static inline struct aion_task *aion__loop_take(struct aion_loop *loop)
 	if (ready->mask >= AION__READY_PREFETCH_NR) {
 		const char *sp = aion__task_of(ready->places[(ready->head + 1) & ready->mask])->sp;
 
-		/* What the switch reads may lie in two lines. A fresh task's is nowhere, and to look there costs 5 % of it. */
+		/* What the switch reads may lie in two lines. A fresh task's is nowhere, and to look there costs 5 % of
+		 * it. */
 		if (sp) {
 			__builtin_prefetch(sp);
 			__builtin_prefetch(sp + AION__CACHE_LINE - 1);
@@ -178,9 +180,9 @@ static inline struct aion_task *aion__loop_next(struct aion_loop *loop)
 
 /*
  * The ways to leave self for another task. They return when self goes on, and always 0: so a function that has nothing
- * left to do then may end by calling one. The call becomes a jump, down to the switch, and what is suspended and resumed
- * is the caller's caller, without registers saved and restored on the way: a fifth of a switch. For the same reason what
- * is called here in rare cases is called last.
+ * left to do then may end by calling one. The call becomes a jump, down to the switch, and what is suspended and
+ * resumed is the caller's caller, without registers saved and restored on the way: a fifth of a switch. For the same
+ * reason what is called here in rare cases is called last.
  */
 int aion__loop_switch_fresh(struct aion_loop *loop, struct aion_task *self, struct aion_task *task);
 int aion__loop_switch_turning(struct aion_loop *loop, struct aion_task *self);

@@ -9,7 +9,8 @@
 #include "call_int.h"
 #include "loop_int.h"
 
-/* Whoever stands in for the worker threads may run it on the loop's own thread: fn shall not see a loop there, either. */
+/* Whoever stands in for the worker threads may run it on the loop's own thread: fn shall not see a loop there, either.
+ */
 static int64_t call_run(struct aion__job *job)
 {
 	struct aion__call *call = aion__container_of(job, struct aion__call, job);

@@ -157,8 +157,8 @@ void aion_promise_complete(struct aion_promise *promise, int64_t result)
 	AION_BUG_ON(atomic_exchange(&promise->is_completed, true), "promise completed twice");
 	promise->result = result;
 	promise->post.run = promise_deliver;
-	/* The result may be delivered, and the promise gone, before the push has come back. A loop that is going away has
-	 * nobody left who waits. */
+	/* The result may be delivered, and the promise gone, before the push has come back. A loop that is going away
+	 * has nobody left who waits. */
 	atomic_fetch_add(&mailbox->references, 1);
 	if (mailbox_push(mailbox, &promise->post) < 0)
 		promise_unref(promise);

@@ -130,7 +130,8 @@ static int scope_arm(struct aion_loop *loop, struct aion_scope *scope, int64_t d
 {
 	if (deadline_ns == AION_NEVER)
 		return 0;
-	/* aion_now() and aion_after() keep now_ns fresh: a deadline that has passed is seen here, without a clock read. */
+	/* aion_now() and aion_after() keep now_ns fresh: a deadline that has passed is seen here, without a clock read.
+	 */
 	if (deadline_ns <= loop->now_ns) {
 		aion__scope_cancel(scope, AION_REASON_DEADLINE);
 		return 0;

@@ -6,7 +6,8 @@
  *
  * Every suspended context stands inside aion__switch() or aion__switch_resume(), so a resumption ends in such a
  * function's `ret`, which pairs with the call that suspended it: the processor predicts it well as long as tasks switch
- * to tasks. Saved are the registers that a called function must preserve. Not saved are the floating-point control words
+ * to tasks. Saved are the registers that a called function must preserve. Not saved are the floating-point control
+ * words
  * (mxcsr, x87, FPCR): a task that changes the rounding mode puts it back before it suspends. The signal mask is the
  * thread's, too.
  */

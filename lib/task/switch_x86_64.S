@@ -8,8 +8,8 @@
 	.text
 
 	/*
-	 * By plain stores and loads below rsp, in the red zone, not by push and pop: the loads need not wait for rsp. The
-	 * registers of a suspended context lie below its rsp, too, for a moment: hence the offsets from the CFA.
+	 * By plain stores and loads below rsp, in the red zone, not by push and pop: the loads need not wait for rsp.
+	 * The registers of a suspended context lie below its rsp, too, for a moment: hence the offsets from the CFA.
 	 */
 	.macro	save_registers
 	mov	%rbp, -8(%rsp)

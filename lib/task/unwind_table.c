@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables of a loaded file: found by its program headers, searched by its index, read up to one place in the code. */
+/* The tables of a loaded file: found by its program headers, searched by its index, read up to one place in the code.
+ */
 #include <link.h>
 #include <string.h>
 

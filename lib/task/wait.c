@@ -130,7 +130,8 @@ int64_t aion_gather(struct aion_future *const *futures, size_t nr, int64_t *ret_
 		if (gave_up && !was_done && futures[i]->kind != AION__FUTURE_OP)
 			continue;
 		result = was_done ? futures[i]->result : aion_await(futures[i]);
-		/* Broken off, or an operation that the cancellation ended: the other operations are still asked to end. */
+		/* Broken off, or an operation that the cancellation ended: the other operations are still asked to end.
+		 */
 		if (!was_done && result == -ECANCELED && task->cancelled)
 			gave_up = true;
 		/* The results are the caller's only once he has them all. */

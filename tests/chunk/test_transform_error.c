@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every listed error, who reports it, and what is left: of an atomic target all that was, of temporary files nothing. */
+/* Every listed error, who reports it, and what is left: of an atomic target all that was, of temporary files nothing.
+ */
 #include <signal.h>
 #include <sys/resource.h>
 

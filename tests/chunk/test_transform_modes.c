@@ -198,7 +198,8 @@ TASK_TEST(transform_modes, a_named_pipe_is_opened_once)
 	assert_file("out", content, 100000);
 }
 
-/* Ranges, a pipe and an empty file between files: the copy leaves to reading what it cannot, and takes nothing twice. */
+/* Ranges, a pipe and an empty file between files: the copy leaves to reading what it cannot, and takes nothing twice.
+ */
 TASK_TEST(transform_modes, several_sources_come_one_after_the_other)
 {
 	TEST_DIR();
@@ -239,7 +240,8 @@ TASK_TEST(transform_modes, several_sources_come_one_after_the_other)
 	free(content);
 }
 
-/* It moves more at once than a chunk; in a file system that cannot, and from one to another, bytes are read and written. */
+/* It moves more at once than a chunk; in a file system that cannot, and from one to another, bytes are read and
+ * written. */
 TASK_TEST(transform_modes, the_kernel_copies_where_it_can)
 {
 	TEST_DIR();

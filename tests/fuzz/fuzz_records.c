@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The chunk processor with records, on files drawn from an input, in all its modes: no byte is lost, doubled or out of
- * place, no record is cut, and one that is too long is refused. The first bytes of an input say how; each further pair of
- * bytes is a run of equal ones in the file.
+ * place, no record is cut, and one that is too long is refused. The first bytes of an input say how; each further pair
+ * of bytes is a run of equal ones in the file.
  */
 #include <errno.h>
 #include <stdint.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads whose memory outlives their caller. A pipe stands for the stuck disk: it too keeps a read as long as it likes. */
+/* Reads whose memory outlives their caller. A pipe stands for the stuck disk: it too keeps a read as long as it likes.
+ */
 #include "test_file.h"
 
 #include "fault_int.h"

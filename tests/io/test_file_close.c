@@ -40,8 +40,8 @@ TASK_TEST(file_close, closes_and_says_what_close_says)
 	assert_result(aion_close(1 << 30), -EBADF);
 }
 
-/* CASES 58 and 76: a read that waits ends with -EBADF, its task's scope is not cancelled, and the open file is gone: the
- * other end sees it. */
+/* CASES 58 and 76: a read that waits ends with -EBADF, its task's scope is not cancelled, and the open file is gone:
+ * the other end sees it. */
 TASK_TEST(file_close, ends_a_read_that_waits)
 {
 	struct aion_group group;

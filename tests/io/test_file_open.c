@@ -138,8 +138,8 @@ static int64_t open_pipe(void *arg)
 }
 
 /*
- * The kernel lets one of its own workers read the end of a named pipe, and that worker holds on to the file for a moment
- * after the read, even after the close.
+ * The kernel lets one of its own workers read the end of a named pipe, and that worker holds on to the file for a
+ * moment after the read, even after the close.
  */
 static void await_no_reader(void)
 {

@@ -365,8 +365,8 @@ TASK_TEST(file_read, errors_of_the_device_are_passed_on)
 }
 
 #ifndef AION_VALGRIND /* too slow to outrun the kernel's reading ahead */
-/* The inline part stays the result when the ring's part fails. (The first try also makes the kernel read ahead, which may
- * be so quick that a second one finds all: then again.) */
+/* The inline part stays the result when the ring's part fails. (The first try also makes the kernel read ahead, which
+ * may be so quick that a second one finds all: then again.) */
 TASK_TEST(file_read, bytes_win_over_a_later_error)
 {
 	TEST_DIR();
@@ -424,8 +424,8 @@ static int64_t read_until_late(bool by_vector, int fd, char *buf, size_t size)
 	return result;
 }
 
-/* The deadline comes while the ring reads what was not cached, and the cancelled part gives nothing (the fault's -ECANCELED),
- * or gives all that it was asked for: the caller gets bytes in any case, so nothing was cut short. */
+/* The deadline comes while the ring reads what was not cached, and the cancelled part gives nothing (the fault's
+ * -ECANCELED), or gives all that it was asked for: the caller gets bytes in any case, so nothing was cut short. */
 TASK_TEST(file_read, a_deadline_after_the_cached_bytes_is_not_delivered)
 {
 	TEST_DIR();
@@ -463,7 +463,8 @@ TASK_TEST(file_read, again_on_a_blocking_descriptor_is_tried_again)
 	cr_assert_eq(aion__fault_passed(AION__FAULT_CQE_RESULT), 4);
 }
 
-/* What an interrupted read had taken from the position is gone, in this case alone: the fault hides a read that was good. */
+/* What an interrupted read had taken from the position is gone, in this case alone: the fault hides a read that was
+ * good. */
 TASK_TEST(file_read, exact_reads_outlast_signals)
 {
 	TEST_DIR_IN("/dev/shm"); /* where a positioned read takes the ring, too */

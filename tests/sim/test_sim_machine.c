@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine as a whole: how it is made, its clock, what it says of a program that goes wrong, how to see that again. */
+/* The machine as a whole: how it is made, its clock, what it says of a program that goes wrong, how to see that again.
+ */
 #include <limits.h>
 #include <pthread.h>
 

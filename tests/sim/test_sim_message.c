@@ -327,7 +327,8 @@ static int64_t traffic_both_ways(void *arg)
 	return 0;
 }
 
-/* Whatever falls short on the way and however late: each byte comes once, in order. The same seed gives the same run. */
+/* Whatever falls short on the way and however late: each byte comes once, in order. The same seed gives the same run.
+ */
 Test(sim_message, rough_streams_lose_nothing)
 {
 	uint64_t hash = 0;

@@ -14,7 +14,8 @@ static inline bool test_is_simulated(void)
 	return getenv("AION_TEST_SIM") != NULL;
 }
 
-/* At the head of a case that is about the kernel itself, or about what happens beside the loop's thread in real time. */
+/* At the head of a case that is about the kernel itself, or about what happens beside the loop's thread in real time.
+ */
 #define TEST_NEEDS_KERNEL(why)                                                                                         \
 	do {                                                                                                           \
 		if (test_is_simulated())                                                                               \

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef AION_TEST_SIM_RING_H
 #define AION_TEST_SIM_RING_H
-/* For tests of requests with several completions: a ring without a loop, on the kernel and on calm simulated machines. */
+/* For tests of requests with several completions: a ring without a loop, on the kernel and on calm simulated machines.
+ */
 #include "ring_int.h"
 #include "test_sim_net.h"
 

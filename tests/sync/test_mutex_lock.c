@@ -120,7 +120,8 @@ TEST_IN_TASK(mutex_lock, who_is_cancelled_leaves_the_queue)
 	return 0;
 }
 
-/* Case 44, in both orders: cancelled between the hand-over and its run, and handed over between cancellation and run. */
+/* Case 44, in both orders: cancelled between the hand-over and its run, and handed over between cancellation and run.
+ */
 static void cancel_with_unlock(bool cancel_first)
 {
 	struct test_order order = {.nr = 0};

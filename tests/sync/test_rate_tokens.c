@@ -206,8 +206,8 @@ TEST_IN_TASK(rate_tokens, without_memory_for_the_timer_nobody_waits)
 
 #define TIMER_NR 200
 
-/* Timers at as many different times as use up what memory there is for them. The first keeps the bucket's timer company:
- * its place will not be given back. */
+/* Timers at as many different times as use up what memory there is for them. The first keeps the bucket's timer
+ * company: its place will not be given back. */
 static void timers_fill(struct aion_timer *timers, const struct aion_rate *rate)
 {
 	int64_t now_ns = aion_now();

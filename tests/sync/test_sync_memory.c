@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting allocates nothing: records stand on the stacks of those who wait. (A rate limiter's timer may need a place.) */
+/* Waiting allocates nothing: records stand on the stacks of those who wait. (A rate limiter's timer may need a place.)
+ */
 #include "test_task.h"
 
 #define TASK_NR 5

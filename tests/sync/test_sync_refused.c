@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What all locks refuse: to wait in a cancelled scope, outside of a task, in a forked child; to go while a task waits. */
+/* What all locks refuse: to wait in a cancelled scope, outside of a task, in a forked child; to go while a task waits.
+ */
 #include "test_task.h"
 
 struct locks {

@@ -397,7 +397,8 @@ static int64_t yield_until_noted(void *unused)
 	return nr;
 }
 
-/* The turn's last enter takes the wake and hands its next read over: nothing in the ring speaks of the post any more. */
+/* The turn's last enter takes the wake and hands its next read over: nothing in the ring speaks of the post any more.
+ */
 Test(loop_host, a_post_that_a_turn_leaves_behind_runs_though_tasks_are_always_ready)
 {
 	struct aion_loop *loop;

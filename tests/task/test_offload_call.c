@@ -324,7 +324,8 @@ Test(offload_call, detached_calls_that_queue_are_withdrawn)
 	cr_assert_eq(aion_run(detach_queued, NULL, &options), 0);
 }
 
-/* The caller cannot tell at which moment the cancellation came: whenever that was, the arguments are not his to free. */
+/* The caller cannot tell at which moment the cancellation came: whenever that was, the arguments are not his to free.
+ */
 TEST_IN_TASK(offload_call, detached_in_a_cancelled_scope_destroys_the_arguments)
 {
 	int destroyed_nr = 0;

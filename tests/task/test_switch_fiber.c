@@ -60,8 +60,8 @@ static void resume(struct context *from, struct context *to)
 }
 
 /*
- * A jump makes the sanitizer clean the stack that it believes to run on, and free the fake frames of what it believes to
- * lie below: those of suspended fibers, if it believes wrongly.
+ * A jump makes the sanitizer clean the stack that it believes to run on, and free the fake frames of what it believes
+ * to lie below: those of suspended fibers, if it believes wrongly.
  */
 static __attribute__((noinline)) void jump(void)
 {
@@ -73,7 +73,8 @@ static __attribute__((noinline)) void jump(void)
 
 #define FRAME_SIZE 200 /* bytes: the same everywhere, so that frames freed by mistake are used again */
 
-/* Frames with arrays, whose addresses leave the compiler's sight; each holds its bytes until the deeper ones are done. */
+/* Frames with arrays, whose addresses leave the compiler's sight; each holds its bytes until the deeper ones are done.
+ */
 static __attribute__((noinline)) unsigned work(unsigned depth)
 {
 	char bytes[FRAME_SIZE];

@@ -99,7 +99,8 @@ static AION_SUSPENDS int cat_copy(struct cat *cat, const struct source *source, 
 	return writer->error;
 }
 
-/* Open in its turn what could not be opened ahead. Descriptors that the window holds are given back if there are none. */
+/* Open in its turn what could not be opened ahead. Descriptors that the window holds are given back if there are none.
+ */
 static AION_SUSPENDS int64_t cat_open(struct cat *cat, const struct source *source)
 {
 	const int flags = O_RDONLY | O_CLOEXEC;

@@ -2,8 +2,8 @@
 #ifndef AIO_CAT_NUMBER_H
 #define AIO_CAT_NUMBER_H
 /*
- * The number in front of a line, kept as the text that it becomes. It lives in two words, not in an array: what is stored
- * byte by byte and loaded as a word right after makes the processor wait.
+ * The number in front of a line, kept as the text that it becomes. It lives in two words, not in an array: what is
+ * stored byte by byte and loaded as a word right after makes the processor wait.
  */
 #include <stdint.h>
 #include <string.h>

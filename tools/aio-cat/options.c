@@ -121,7 +121,8 @@ static bool show_option_read(struct show_options *show, int code)
 	return is_taken;
 }
 
-/* A number of decimal digits, with K, M, G or T if is_size. *text moves behind it. false if there is none, or too large. */
+/* A number of decimal digits, with K, M, G or T if is_size. *text moves behind it. false if there is none, or too
+ * large. */
 static bool number_read(const char **text, bool is_size, int64_t *ret_number)
 {
 	static const char units[] = "KMGT";

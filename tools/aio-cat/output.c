@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * -o FILE: standard output leads to a new file without a name. When all is written, and not before, it takes the place of
- * FILE; whatever ends the program earlier, FILE is what it was, and nothing is left beside it. What is no regular file (a
- * device, a FIFO) cannot be replaced and is written to.
+ * -o FILE: standard output leads to a new file without a name. When all is written, and not before, it takes the place
+ * of FILE; whatever ends the program earlier, FILE is what it was, and nothing is left beside it. What is no regular
+ * file (a device, a FIFO) cannot be replaced and is written to.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes that need attention are found 32 at a time, as a mask; what lies between them is copied 32 at a time, too. Which
- * bytes these are depends on the options; what is done with each is the same code for all.
+ * Bytes that need attention are found 32 at a time, as a mask; what lies between them is copied 32 at a time, too.
+ * Which bytes these are depends on the options; what is done with each is the same code for all.
  */
 #include <stdint.h>
 #include <string.h>
@@ -250,8 +250,8 @@ static size_t clean_size_plain(const struct show *show, const char *in, size_t s
 #if defined(__x86_64__)
 
 /*
- * -n alone, the commonest: after a newline the next block is taken where its line begins, so all that there is to do for
- * a block is a store. What is left at the end is no more than a block, or there is little room.
+ * -n alone, the commonest: after a newline the next block is taken where its line begins, so all that there is to do
+ * for a block is a store. What is left at the end is no more than a block, or there is little room.
  */
 FIND_AVX2 static void run_number_avx2(struct show *show, struct cursor *cursor, const char *out_end)
 {

@@ -2,8 +2,8 @@
 #ifndef AIO_CAT_SHOW_H
 #define AIO_CAT_SHOW_H
 /*
- * What -A -b -e -E -n -s -t -T -v do to the bytes on their way: line numbers, ends, tabs and what cannot be printed made
- * visible, repeated empty lines left out. The state goes on from one source to the next, as cat's does.
+ * What -A -b -e -E -n -s -t -T -v do to the bytes on their way: line numbers, ends, tabs and what cannot be printed
+ * made visible, repeated empty lines left out. The state goes on from one source to the next, as cat's does.
  */
 #include <stdbool.h>
 #include <stddef.h>

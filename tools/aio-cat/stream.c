@@ -3,8 +3,8 @@
  * What is not read ahead is copied in its turn. The end is always a read of nothing (or that of --range): the size of a
  * file only says how far it pays to have several reads in flight.
  *
- * There are several ways to copy a file. Each goes as far as it gets, and leaves the rest, and the word on what is wrong,
- * to the next; the last one reads, by the library's chunk processor, and writes.
+ * There are several ways to copy a file. Each goes as far as it gets, and leaves the rest, and the word on what is
+ * wrong, to the next; the last one reads, by the library's chunk processor, and writes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,8 +42,8 @@ static void stream_advance(struct stream *stream, size_t size)
 }
 
 /*
- * A piece of the source, for the chunk processor. What has no positions is read from where it stands, so pieces may come
- * that lie before the range.
+ * A piece of the source, for the chunk processor. What has no positions is read from where it stands, so pieces may
+ * come that lie before the range.
  */
 static AION_SUSPENDS int64_t copy_chunk(struct aion_chunk *chunk, void *arg)
 {
@@ -64,7 +64,8 @@ static AION_SUSPENDS int64_t copy_chunk(struct aion_chunk *chunk, void *arg)
 	return 0;
 }
 
-/* One read after the other, each of which blocks. An error of the device is tried again; what is not aligned is not direct. */
+/* One read after the other, each of which blocks. An error of the device is tried again; what is not aligned is not
+ * direct. */
 static int64_t read_blocking(const struct stream *stream, char *buf, size_t size, int64_t off)
 {
 	unsigned retry_nr = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queues of all kinds and channels: tasks put and get while they are cancelled, wait until all is done, shut down. A model of its
- * own says before each call who will have which item: in the right order, each once, the first who waits first.
+ * Queues of all kinds and channels: tasks put and get while they are cancelled, wait until all is done, shut down. A
+ * model of its own says before each call who will have which item: in the right order, each once, the first who waits
+ * first.
  */
 #include "actor.h"
 
@@ -368,8 +369,8 @@ static void market_shutdown_now(struct market *market)
 /* ---- */
 
 /*
- * The model speaks at the moment of the call: after a yield the budget is fresh, and nobody runs in between. Whether the
- * call will be made by one who is cancelled is known then, too.
+ * The model speaks at the moment of the call: after a yield the budget is fresh, and nobody runs in between. Whether
+ * the call will be made by one who is cancelled is known then, too.
  */
 static int64_t trader_step(struct actor *self, struct market *market)
 {

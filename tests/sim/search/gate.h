@@ -37,8 +37,8 @@ size_t gate_count(const struct gate *gate);
 /* The last has come to a barrier: each who stands there has a place. */
 void gate_fill(struct gate *gate, struct stand *last);
 /*
- * What the library says about a wait that began at start_ns, against what has become of the stand; away_error is for who
- * was sent away. Returns it, 0 if it was granted.
+ * What the library says about a wait that began at start_ns, against what has become of the stand; away_error is for
+ * who was sent away. Returns it, 0 if it was granted.
  */
 int64_t gate_told(struct actor *self, struct gate *gate, struct stand *stand, int64_t result, int away_error,
 		  int64_t start_ns);
