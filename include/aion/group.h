@@ -31,9 +31,9 @@ struct aion_group {
 	struct aion_scope scope;
 	struct aion_loop *loop;
 	struct aion__link children; /* the tasks' siblings; alone when there are none */
-	struct aion_task *joiner; /* the owner, once it waits in leave */
-	struct aion_group *visit; /* the way of a cancellation through the tree */
-	size_t error_nr; /* all real errors, also those not kept */
+	struct aion_task *joiner;   /* the owner, once it waits in leave */
+	struct aion_group *visit;   /* the way of a cancellation through the tree */
+	size_t error_nr;            /* all real errors, also those not kept */
 	struct aion_group_error errors[AION_GROUP_ERROR_MAX];
 	bool is_open;
 	bool cancel_seen; /* a child or the body ended with -ECANCELED on an outer scope's account */

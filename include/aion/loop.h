@@ -16,18 +16,18 @@ struct aion_sim;
 
 /* All zero = the defaults, which are given in brackets. */
 struct aion_loop_options {
-	unsigned entry_nr;           /* submission queue entries [1024], rounded up to a power of two, halved while the
+	unsigned entry_nr;          /* submission queue entries [1024], rounded up to a power of two, halved while the
 					locked-memory limit refuses them */
-	unsigned completion_nr;      /* completion queue entries [4 x entry_nr] */
-	size_t stack_size;           /* bytes of a task's stack [256 KiB], 64 KiB to 64 MiB */
-	unsigned worker_max;         /* threads for aion_offload() and for what io_uring lacks [cores + 4, at most 32] */
-	unsigned kernel_worker_max;  /* io-wq threads for blocking file I/O [4 a core, at least 16] */
-	bool no_overflow_handler;    /* leave SIGSEGV alone: a stack overflow is then a bare one */
-	bool no_interrupt_handler;   /* leave SIGINT alone: aion_run() does not handle it */
-	const char *as_linux;        /* for tests: "6.1" hides what later kernels have [$AION_AS_LINUX] */
-	struct aion_sim *sim;        /* for tests: a simulated machine in place of the kernel [none]; see sim.h */
-	bool debug;                  /* debug mode, see below [$AION_DEBUG is "1"] */
-	int64_t debug_slow_ns;       /* its limit [$AION_DEBUG_SLOW_MS, else 100 ms] */
+	unsigned completion_nr;     /* completion queue entries [4 x entry_nr] */
+	size_t stack_size;          /* bytes of a task's stack [256 KiB], 64 KiB to 64 MiB */
+	unsigned worker_max;        /* threads for aion_offload() and for what io_uring lacks [cores + 4, at most 32] */
+	unsigned kernel_worker_max; /* io-wq threads for blocking file I/O [4 a core, at least 16] */
+	bool no_overflow_handler;   /* leave SIGSEGV alone: a stack overflow is then a bare one */
+	bool no_interrupt_handler;  /* leave SIGINT alone: aion_run() does not handle it */
+	const char *as_linux;       /* for tests: "6.1" hides what later kernels have [$AION_AS_LINUX] */
+	struct aion_sim *sim;       /* for tests: a simulated machine in place of the kernel [none]; see sim.h */
+	bool debug;                 /* debug mode, see below [$AION_DEBUG is "1"] */
+	int64_t debug_slow_ns;      /* its limit [$AION_DEBUG_SLOW_MS, else 100 ms] */
 };
 
 /*

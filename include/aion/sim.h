@@ -45,28 +45,28 @@ enum aion_sim_profile {
 
 /* What may go wrong, each with a probability in millionths, drawn each time it could happen. */
 enum aion_sim_knob {
-	AION_SIM_INLINE,         /* an operation is done while it is being submitted */
-	AION_SIM_TRY,            /* a try without waiting finds what it needs */
-	AION_SIM_SHORT_READ,     /* less is read than is there */
-	AION_SIM_SHORT_WRITE,    /* less is written than fits */
-	AION_SIM_STALL,          /* a disk takes a thousand times as long */
-	AION_SIM_LATE_CQE,       /* time passes between an effect and its completion */
-	AION_SIM_CANCEL_MISS,    /* a cancel finds an operation running that ends by itself: -EALREADY or -ENOENT */
-	AION_SIM_CANCEL_LAST,    /* a cancel is answered after its target */
-	AION_SIM_MULTISHOT_END,  /* a multishot request ends early */
-	AION_SIM_NOTIF_LATE,     /* a zero-copy send keeps its buffer long after its result */
-	AION_SIM_WAIT_EINTR,     /* a wait is interrupted by a signal */
-	AION_SIM_ENTER_EAGAIN,   /* entering says that there is no memory */
-	AION_SIM_SUBMIT_PART,    /* entering takes some of the entries only */
-	AION_SIM_SETUP_HALF,     /* the queues are made with half the entries asked for, at least 8 */
-	AION_SIM_ERROR_EAGAIN,   /* a read or write of a file ends with -EAGAIN */
-	AION_SIM_ERROR_EINTR,    /* a read or write ends with -EINTR */
-	AION_SIM_ERROR_EIO,      /* a read, write or flush fails */
-	AION_SIM_ERROR_ENOSPC,   /* the disk is full */
-	AION_SIM_ERROR_ENOMEM,   /* no memory for an operation */
-	AION_SIM_ERROR_EMFILE,   /* no descriptor left */
-	AION_SIM_ERROR_ENFILE,   /* no open file left */
-	AION_SIM_ERROR_ENOBUFS,  /* a receive finds no buffer in its group */
+	AION_SIM_INLINE,           /* an operation is done while it is being submitted */
+	AION_SIM_TRY,              /* a try without waiting finds what it needs */
+	AION_SIM_SHORT_READ,       /* less is read than is there */
+	AION_SIM_SHORT_WRITE,      /* less is written than fits */
+	AION_SIM_STALL,            /* a disk takes a thousand times as long */
+	AION_SIM_LATE_CQE,         /* time passes between an effect and its completion */
+	AION_SIM_CANCEL_MISS,      /* a cancel finds an operation running that ends by itself: -EALREADY or -ENOENT */
+	AION_SIM_CANCEL_LAST,      /* a cancel is answered after its target */
+	AION_SIM_MULTISHOT_END,    /* a multishot request ends early */
+	AION_SIM_NOTIF_LATE,       /* a zero-copy send keeps its buffer long after its result */
+	AION_SIM_WAIT_EINTR,       /* a wait is interrupted by a signal */
+	AION_SIM_ENTER_EAGAIN,     /* entering says that there is no memory */
+	AION_SIM_SUBMIT_PART,      /* entering takes some of the entries only */
+	AION_SIM_SETUP_HALF,       /* the queues are made with half the entries asked for, at least 8 */
+	AION_SIM_ERROR_EAGAIN,     /* a read or write of a file ends with -EAGAIN */
+	AION_SIM_ERROR_EINTR,      /* a read or write ends with -EINTR */
+	AION_SIM_ERROR_EIO,        /* a read, write or flush fails */
+	AION_SIM_ERROR_ENOSPC,     /* the disk is full */
+	AION_SIM_ERROR_ENOMEM,     /* no memory for an operation */
+	AION_SIM_ERROR_EMFILE,     /* no descriptor left */
+	AION_SIM_ERROR_ENFILE,     /* no open file left */
+	AION_SIM_ERROR_ENOBUFS,    /* a receive finds no buffer in its group */
 	AION_SIM_ERROR_ECONNRESET, /* a connection breaks */
 	AION_SIM_KNOB_NR,
 };

@@ -14,9 +14,9 @@ extern "C" {
 struct aion_timer {
 	struct aion_future future; /* its result is 0 when the deadline has come */
 	int64_t deadline_ns;
-	uintptr_t place;                      /* where the loop's timers keep it; 0 = not armed */
-	void (*expire)(struct aion_timer *);  /* private */
-	void *owner;                          /* private */
+	uintptr_t place;                     /* where the loop's timers keep it; 0 = not armed */
+	void (*expire)(struct aion_timer *); /* private */
+	void *owner;                         /* private */
 };
 
 /**

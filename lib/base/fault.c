@@ -33,7 +33,8 @@ void aion__fault_arm(enum aion__fault point, unsigned after, unsigned times, int
 {
 	struct fault_point *p = &points[point];
 
-	AION_BUG_ON(point <= AION__FAULT_NONE || point >= AION__FAULT_NR || value >= 0, "fault %d, value %d", point, value);
+	AION_BUG_ON(point <= AION__FAULT_NONE || point >= AION__FAULT_NR || value >= 0, "fault %d, value %d", point,
+		    value);
 	atomic_store(&p->passed, 0);
 	p->after = after;
 	p->value = value;

@@ -9,17 +9,17 @@
 
 enum aion__fault {
 	AION__FAULT_NONE,
-	AION__FAULT_ALLOC,          /* the allocator returns NULL */
-	AION__FAULT_STACK_MAP,      /* mmap of a slab of stacks fails with ENOMEM */
-	AION__FAULT_GUARD_INSTALL,  /* madvise(MADV_GUARD_INSTALL) says EINVAL, as before Linux 6.13 or on locked memory */
-	AION__FAULT_GUARD_PROTECT,  /* mprotect of a guard says ENOMEM: the limit of mappings */
-	AION__FAULT_RING_SETUP,     /* io_uring_setup fails with the value */
-	AION__FAULT_RING_ENTER,     /* io_uring_enter fails with the value */
-	AION__FAULT_RING_REGISTER,  /* io_uring_register fails with the value */
-	AION__FAULT_CQE_RESULT,     /* a completion carries the value instead of its result */
-	AION__FAULT_THREAD_CREATE,  /* pthread_create fails with the value */
-	AION__FAULT_EVENTFD,        /* eventfd fails with the value */
-	AION__FAULT_TMPFILE,        /* a file without a name cannot be had */
+	AION__FAULT_ALLOC,         /* the allocator returns NULL */
+	AION__FAULT_STACK_MAP,     /* mmap of a slab of stacks fails with ENOMEM */
+	AION__FAULT_GUARD_INSTALL, /* madvise(MADV_GUARD_INSTALL) says EINVAL, as before Linux 6.13 or on locked memory */
+	AION__FAULT_GUARD_PROTECT, /* mprotect of a guard says ENOMEM: the limit of mappings */
+	AION__FAULT_RING_SETUP,    /* io_uring_setup fails with the value */
+	AION__FAULT_RING_ENTER,    /* io_uring_enter fails with the value */
+	AION__FAULT_RING_REGISTER, /* io_uring_register fails with the value */
+	AION__FAULT_CQE_RESULT,    /* a completion carries the value instead of its result */
+	AION__FAULT_THREAD_CREATE, /* pthread_create fails with the value */
+	AION__FAULT_EVENTFD,       /* eventfd fails with the value */
+	AION__FAULT_TMPFILE,       /* a file without a name cannot be had */
 	AION__FAULT_NR,
 };
 

@@ -201,7 +201,8 @@ static __attribute__((noinline)) void engine_refused(struct aion__engine *engine
 	pause_nr = engine->refused_nr - REFUSED_NR_MAX;
 	if (pause_nr == 0)
 		aion__diag("io_uring_enter: %s, %u times in a row; the loop goes on trying, with pauses",
-			   error == -EBUSY ? "EBUSY (the completion queue is full)" : "EAGAIN (the kernel lacks memory)",
+			   error == -EBUSY ? "EBUSY (the completion queue is full)"
+					   : "EAGAIN (the kernel lacks memory)",
 			   REFUSED_NR_MAX);
 	pause.tv_nsec = PAUSE_MIN_NS << (pause_nr < PAUSE_DOUBLING_NR ? pause_nr : PAUSE_DOUBLING_NR);
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);

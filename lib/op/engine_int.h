@@ -22,15 +22,15 @@ struct aion__engine_watch {
 
 /* A record of who waits for a future, on the waiter's stack. See future_int.h. */
 struct aion__waiter {
-	struct aion__waiter *next; /* older */
-	struct aion__waiter *prev; /* newer, NULL at the head */
+	struct aion__waiter *next;  /* older */
+	struct aion__waiter *prev;  /* newer, NULL at the head */
 	struct aion_future *future; /* NULL once it is out of the list */
 	struct aion__runnable *runnable;
 };
 
 /* Whoever can be made ready: a task begins with one. Reaping only queues; it runs no user code. */
 struct aion__runnable {
-	bool is_awake; /* runs or stands in the queue: to make it ready does nothing */
+	bool is_awake;             /* runs or stands in the queue: to make it ready does nothing */
 	unsigned op_nr;            /* operations that it started and that are in flight */
 	struct aion__waiter spare; /* its record, should it not stay the only waiter of what it waits for */
 };
@@ -56,13 +56,13 @@ struct aion__engine {
 	size_t in_flight_nr;
 	uint64_t inline_nr;
 	const struct aion__engine_watch *watch; /* NULL: nobody */
-	struct aion_op **fd_ops; /* by descriptor number: the operations in flight on it */
+	struct aion_op **fd_ops;                /* by descriptor number: the operations in flight on it */
 	unsigned fd_nr;
-	bool wake_is_armed; /* the ring's wake is being read */
-	bool is_ending;     /* it is not read again */
-	unsigned room_depth; /* calls of aion__engine_make_room() inside each other */
-	unsigned refused_nr;    /* enters in a row that the kernel refused while nothing moved */
-	uint64_t refused_count; /* the ring's counts, summed, at the last of them */
+	bool wake_is_armed;            /* the ring's wake is being read */
+	bool is_ending;                /* it is not read again */
+	unsigned room_depth;           /* calls of aion__engine_make_room() inside each other */
+	unsigned refused_nr;           /* enters in a row that the kernel refused while nothing moved */
+	uint64_t refused_count;        /* the ring's counts, summed, at the last of them */
 	struct aion__op_job *job_free; /* spare jobs for operations that worker threads execute */
 };
 

@@ -14,14 +14,15 @@
 #define AION__WAITER_SINGLE ((uintptr_t)1)
 
 enum aion__future_kind {
-	AION__FUTURE_PLAIN,   /* a cancelled waiter leaves it alone */
-	AION__FUTURE_OP = 1,  /* (aion_op_init() knows the number) a cancelled waiter asks the kernel to end it, and waits on */
-	AION__FUTURE_HANDLE,  /* a task's: as plain, but aion_wait_for cancels the task */
-	AION__FUTURE_TIMER,   /* as plain, but the library completes it */
-	AION__FUTURE_HELD,    /* the same: an owned buffer's, a promise's */
-	AION__FUTURE_WAIT,    /* as plain, but a struct aion__wait is around it: a place in a queue of waiting tasks */
-	AION__FUTURE_REMOTE,  /* a struct aion__remote is around it: withdrawn if nobody has served it, else waited for */
-	AION__FUTURE_CALL,    /* an offloaded call: withdrawn if it queues, else waited for */
+	AION__FUTURE_PLAIN, /* a cancelled waiter leaves it alone */
+	AION__FUTURE_OP =
+		1, /* (aion_op_init() knows the number) a cancelled waiter asks the kernel to end it, and waits on */
+	AION__FUTURE_HANDLE, /* a task's: as plain, but aion_wait_for cancels the task */
+	AION__FUTURE_TIMER,  /* as plain, but the library completes it */
+	AION__FUTURE_HELD,   /* the same: an owned buffer's, a promise's */
+	AION__FUTURE_WAIT,   /* as plain, but a struct aion__wait is around it: a place in a queue of waiting tasks */
+	AION__FUTURE_REMOTE, /* a struct aion__remote is around it: withdrawn if nobody has served it, else waited for */
+	AION__FUTURE_CALL,   /* an offloaded call: withdrawn if it queues, else waited for */
 };
 
 /* future.state of a plain one that is an offloaded call's which its caller may leave behind. For who looks at the

@@ -19,7 +19,7 @@
  * interrupted them. A system call would say -EINTR. */
 #define RESTART_FIRST (-512)
 #define RESTART_LAST (-516)
-#define FD_NR_MIN 64   /* descriptors that the list has room for at first */
+#define FD_NR_MIN 64 /* descriptors that the list has room for at first */
 
 /* An operation that a worker thread executes: the entry, which has no place in the ring. */
 struct aion__op_job {
@@ -251,7 +251,8 @@ void aion_op_cancel(struct aion_op *op)
 
 	if (op->future.state != AION__OP_IN_FLIGHT)
 		return;
-	AION_BUG_ON((struct aion__engine *)op->future.loop != engine, "operation cancelled on another thread than its loop's");
+	AION_BUG_ON((struct aion__engine *)op->future.loop != engine,
+		    "operation cancelled on another thread than its loop's");
 	if (op->future.flags & AION__OP_CANCEL_SENT || !aion__ring_is_alive(&engine->ring))
 		return;
 	AION__PROBE3(cancel, op, op->opcode, op->future.fd);

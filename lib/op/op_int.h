@@ -26,8 +26,8 @@ enum aion__op_state {
 
 /* future.flags of an operation */
 enum aion__op_flag {
-	AION__OP_RETRY = 1 << 0,       /* a read or write at an address: -EAGAIN on a blocking descriptor is tried again */
-	AION__OP_FILLS = 1 << 1,       /* the kernel writes into addr, len bytes: lent until done (sanitizers, valgrind) */
+	AION__OP_RETRY = 1 << 0, /* a read or write at an address: -EAGAIN on a blocking descriptor is tried again */
+	AION__OP_FILLS = 1 << 1, /* the kernel writes into addr, len bytes: lent until done (sanitizers, valgrind) */
 	AION__OP_RESULT_FD = 1 << 2,   /* the result is a descriptor: closed if nobody receives it */
 	AION__OP_HANDLER = 1 << 3,     /* op->handler sees every completion, op does not end by itself */
 	AION__OP_LINKED = 1 << 4,      /* in the list of its descriptor */

@@ -40,7 +40,8 @@ static void poll_event(struct aion__engine *engine, struct aion_op *op, int32_t 
 		if (op->future.result < 0)
 			poll->error = (int32_t)op->future.result;
 		else if (is_closed)
-			poll->error = -EBADF; /* it has come before the cancel: nobody may ask again on that descriptor */
+			poll->error =
+				-EBADF; /* it has come before the cancel: nobody may ask again on that descriptor */
 	}
 	poll_wake(engine, poll);
 }

@@ -68,8 +68,8 @@ extern struct aion__machine *(*aion__machine_default)(void);
 #define AION__CALL_CLOSE 241 /* close(fd) */
 
 /* user_data that is no operation's address: low bit set. */
-#define AION__UD_CANCEL UINT64_C(1) /* the answer to a cancel: names no frame, is dropped */
-#define AION__UD_WAKE UINT64_C(3)   /* the read of the wake eventfd */
+#define AION__UD_CANCEL UINT64_C(1)    /* the answer to a cancel: names no frame, is dropped */
+#define AION__UD_WAKE UINT64_C(3)      /* the read of the wake eventfd */
 #define AION__UD_CANCEL_OF UINT64_C(5) /* of the mutant that names operations in cancels: added to their address */
 
 struct aion__ring_stats {
@@ -93,13 +93,13 @@ struct aion__ring {
 	struct aion__workers *workers; /* NULL until the first job */
 	unsigned worker_max;
 	unsigned kernel_worker_max;
-	int enter_fd;          /* the ring's descriptor, or its registered index */
-	unsigned enter_flags;  /* IORING_ENTER_REGISTERED_RING or 0 */
-	unsigned features;     /* IORING_FEAT_* less what a test hides */
-	unsigned setup_flags;  /* IORING_SETUP_* that the kernel accepted */
-	bool is_bound;         /* a thread has taken the ring */
-	int wake_fd;           /* eventfd that other threads write */
-	uint64_t wake_count;   /* where its read goes */
+	int enter_fd;           /* the ring's descriptor, or its registered index */
+	unsigned enter_flags;   /* IORING_ENTER_REGISTERED_RING or 0 */
+	unsigned features;      /* IORING_FEAT_* less what a test hides */
+	unsigned setup_flags;   /* IORING_SETUP_* that the kernel accepted */
+	bool is_bound;          /* a thread has taken the ring */
+	int wake_fd;            /* eventfd that other threads write */
+	uint64_t wake_count;    /* where its read goes */
 	uint8_t op_ok[256 / 8]; /* opcodes that the kernel has, less what a test hides */
 };
 
@@ -151,8 +151,7 @@ static inline struct io_uring_sqe *aion__ring_take(struct aion__ring *ring)
 /* Whether the kernel has something for us that an enter or a reap would bring. */
 static inline unsigned aion__ring_flags(const struct aion__ring *ring)
 {
-	return __atomic_load_n(ring->uring.sq.kflags, __ATOMIC_RELAXED) &
-	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+	return __atomic_load_n(ring->uring.sq.kflags, __ATOMIC_RELAXED) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
 static inline unsigned aion__ring_cq_ready(const struct aion__ring *ring)

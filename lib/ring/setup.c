@@ -67,18 +67,21 @@ static void setup_error_text(int result, char *text, size_t size)
 
 	switch (-result) {
 	case ENOSYS:
-		snprintf(text, size, "io_uring_setup: %s: this kernel has no io_uring, or a container's seccomp filter hides it",
+		snprintf(text, size,
+			 "io_uring_setup: %s: this kernel has no io_uring, or a container's seccomp filter hides it",
 			 strerror(-result));
 		break;
 	case EPERM:
 		snprintf(text, size,
-			 "io_uring_setup: %s: io_uring is forbidden here; see sysctl kernel.io_uring_disabled and the seccomp filter",
+			 "io_uring_setup: %s: io_uring is forbidden here; see sysctl kernel.io_uring_disabled and the "
+			 "seccomp filter",
 			 strerror(-result));
 		break;
 	case ENOMEM:
 		getrlimit(RLIMIT_MEMLOCK, &limit);
 		snprintf(text, size,
-			 "io_uring_setup: %s: even %d entries do not fit; the locked-memory limit (RLIMIT_MEMLOCK, ulimit -l) is %llu bytes",
+			 "io_uring_setup: %s: even %d entries do not fit; the locked-memory limit (RLIMIT_MEMLOCK, "
+			 "ulimit -l) is %llu bytes",
 			 strerror(-result), ENTRY_MIN, (unsigned long long)limit.rlim_cur);
 		break;
 	default:

@@ -18,9 +18,10 @@ enum aion__job_state {
 
 struct aion__job {
 	struct aion__job *next;
-	struct aion__job **pprev; /* while queued */
-	int64_t (*run)(struct aion__job *job);                         /* on a worker thread */
-	void (*done)(struct aion__ring *ring, struct aion__job *job); /* on the loop's thread; the job is the owner's again */
+	struct aion__job **pprev;              /* while queued */
+	int64_t (*run)(struct aion__job *job); /* on a worker thread */
+	void (*done)(struct aion__ring *ring,
+		     struct aion__job *job); /* on the loop's thread; the job is the owner's again */
 	int64_t result;
 	uint8_t state;
 	bool is_slow;

@@ -14,11 +14,11 @@
 #include "program_int.h"
 #include "sim_int.h"
 
-#define WATCH_WHOLE_MAX ((size_t)64 << 10)  /* bytes of memory that is watched as a whole */
-#define WINDOW_SIZE ((size_t)4096)          /* bytes of a window of larger memory */
-#define SIZE_MAX_ONCE ((size_t)0x7ffff000)  /* bytes that one call moves at most */
-#define PIECE_MAX 1024                      /* of a vector */
-#define RETURNED_NR 16                      /* operations whose buffers are remembered; a power of 2 */
+#define WATCH_WHOLE_MAX ((size_t)64 << 10) /* bytes of memory that is watched as a whole */
+#define WINDOW_SIZE ((size_t)4096)         /* bytes of a window of larger memory */
+#define SIZE_MAX_ONCE ((size_t)0x7ffff000) /* bytes that one call moves at most */
+#define PIECE_MAX 1024                     /* of a vector */
+#define RETURNED_NR 16                     /* operations whose buffers are remembered; a power of 2 */
 #define OFF_FACTOR UINT64_C(0xd6e8feb86659fd93)
 
 struct range {
@@ -215,8 +215,8 @@ static void guard_choose(struct aion_sim *sim, struct aion__sim_memory_guard *gu
 		return;
 	}
 	guard->ranges[0] = (struct range){0, WINDOW_SIZE};
-	guard->ranges[1] = (struct range){
-		WINDOW_SIZE + aion__sim_draw_below(sim, guard->size - 3 * WINDOW_SIZE), WINDOW_SIZE};
+	guard->ranges[1] =
+		(struct range){WINDOW_SIZE + aion__sim_draw_below(sim, guard->size - 3 * WINDOW_SIZE), WINDOW_SIZE};
 	guard->ranges[2] = (struct range){guard->size - WINDOW_SIZE, WINDOW_SIZE};
 	guard->range_nr = 3;
 }

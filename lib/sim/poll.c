@@ -68,8 +68,7 @@ int64_t aion__sim_poll_add(struct aion_sim *sim, struct aion__sim_request *reque
 	if (!events)
 		return AION__SIM_LATER;
 	/* A file that has no events to come can be asked once only. */
-	if (!request->is_multishot || !(request->file->pipe || request->file->socket) ||
-	    aion__sim_shot_is_last(sim))
+	if (!request->is_multishot || !(request->file->pipe || request->file->socket) || aion__sim_shot_is_last(sim))
 		return events;
 	aion__sim_post_more(sim, request, events, 0);
 	return AION__SIM_LATER;

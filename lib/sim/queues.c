@@ -16,7 +16,7 @@
 
 #define ENTER_NS_MIN 100 /* what an enter takes */
 #define ENTER_NS_MAX 3000
-#define CLOCK_NS 20 /* what a look at the clock takes */
+#define CLOCK_NS 20  /* what a look at the clock takes */
 #define LOOK_EVERY 8 /* enters between two looks at a request's memory, on average */
 #define ENTRY_MIN 8
 #define CACHE_LINE 64 /* bytes */

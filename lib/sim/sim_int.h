@@ -147,12 +147,12 @@ struct aion__sim_request {
 	struct io_uring_sqe sqe; /* a copy */
 	uint64_t nr;             /* the how many-th of the run: its name */
 	const struct aion__sim_call *call;
-	struct aion__sim_file *file; /* of sqe.fd; held. NULL: none, or the process's own descriptor */
+	struct aion__sim_file *file;      /* of sqe.fd; held. NULL: none, or the process's own descriptor */
 	struct aion__sim_file *wait_file; /* where it waits, if not at file: the model holds it, sets it before LATER */
-	uintptr_t place;             /* in the heap of times */
+	uintptr_t place;                  /* in the heap of times */
 	int64_t due_ns;
 	uint8_t state;
-	bool is_cancelled;  /* asked to end */
+	bool is_cancelled; /* asked to end */
 	bool is_multishot;
 	bool wants_notif;   /* set by an attempt: a notification shall follow */
 	bool is_host;       /* its descriptor is the process's own */
@@ -167,7 +167,7 @@ struct aion__sim_request {
 	size_t stage_room;
 	struct aion__sim_memory_guard *guard;
 	struct aion__sim_request *hash_next;
-	struct aion__sim_request *older, *newer;     /* all in flight */
+	struct aion__sim_request *older, *newer;         /* all in flight */
 	struct aion__sim_request *wait_next, *wait_prev; /* its file's list, oldest first */
 };
 
@@ -215,7 +215,7 @@ void aion__sim_copy_from_program(void *to, const void *from, size_t size);
 /* What an open file does. `request` is NULL when it is only tried. Results as of attempts. */
 struct aion__sim_file_ops {
 	const char *name;
-	bool is_disk;    /* takes the time of a disk, finishes what it has begun */
+	bool is_disk; /* takes the time of a disk, finishes what it has begun */
 	bool is_seekable;
 	/* At off, or off < 0: at the file's position. */
 	int64_t (*read)(struct aion_sim *sim, struct aion__sim_file *file, void *to, size_t size, int64_t off);
@@ -229,7 +229,7 @@ struct aion__sim_file {
 	unsigned ref_nr; /* descriptors, requests, messages in which it travels */
 	int flags;       /* O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECT, O_PATH */
 	int64_t pos;
-	struct aion__sim_node *node;     /* files and directories; named pipes */
+	struct aion__sim_node *node; /* files and directories; named pipes */
 	struct aion__sim_pipe *pipe;
 	struct aion__sim_socket *socket;
 	struct aion__sim_request *wait_oldest, *wait_newest;
@@ -328,14 +328,14 @@ struct aion_sim {
 	struct aion__ring *ring; /* the one that stands on it, or NULL */
 
 	/* queues.c */
-	struct aion__heap times; /* of requests, by due_ns */
+	struct aion__heap times;       /* of requests, by due_ns */
 	struct io_uring_cqe *overflow; /* completions that found no place, oldest first */
 	size_t overflow_nr;
 	size_t overflow_room;
 	bool wake_is_armed;
 	uint64_t *wake_count; /* where the ring's read of its wake goes */
-	unsigned wake_nr; /* wakes not yet seen; written by any thread */
-	void *queues;     /* one piece of memory */
+	unsigned wake_nr;     /* wakes not yet seen; written by any thread */
+	void *queues;         /* one piece of memory */
 
 	/* request.c */
 	struct aion__sim_request *oldest, *newest; /* in flight */
@@ -365,7 +365,7 @@ struct aion_sim {
 
 	/* trace.c */
 	struct aion__sim_trace_entry *trace;
-	size_t trace_nr; /* ever */
+	size_t trace_nr;  /* ever */
 	size_t trace_idx; /* where the next one goes */
 	uint64_t trace_hash;
 

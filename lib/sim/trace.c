@@ -24,14 +24,10 @@ struct aion__sim_trace_entry {
 };
 
 static const char *const event_words[] = {
-	[AION__SIM_EVENT_SUBMIT] = "submit",
-	[AION__SIM_EVENT_EFFECT] = "effect",
-	[AION__SIM_EVENT_COMPLETE] = "complete",
-	[AION__SIM_EVENT_CANCEL] = "cancel",
-	[AION__SIM_EVENT_TRY] = "try",
-	[AION__SIM_EVENT_STRIKE] = "strike",
-	[AION__SIM_EVENT_ENTER] = "enter",
-	[AION__SIM_EVENT_JOB] = "job",
+	[AION__SIM_EVENT_SUBMIT] = "submit",     [AION__SIM_EVENT_EFFECT] = "effect",
+	[AION__SIM_EVENT_COMPLETE] = "complete", [AION__SIM_EVENT_CANCEL] = "cancel",
+	[AION__SIM_EVENT_TRY] = "try",           [AION__SIM_EVENT_STRIKE] = "strike",
+	[AION__SIM_EVENT_ENTER] = "enter",       [AION__SIM_EVENT_JOB] = "job",
 	[AION__SIM_EVENT_OVERFLOW] = "overflow",
 };
 

@@ -56,7 +56,8 @@ static inline int64_t future_receive(struct aion_task *task, struct aion_future 
 	if (aion__unlikely(task->cancelled)) {
 		if (future->result == -ECANCELED)
 			return aion__task_refuse(task);
-		if (aion__is_mutant(AION__MUTANT_TIME_OVER_RESULT) && task->scope && task->scope->reason == AION_REASON_DEADLINE)
+		if (aion__is_mutant(AION__MUTANT_TIME_OVER_RESULT) && task->scope &&
+		    task->scope->reason == AION_REASON_DEADLINE)
 			return aion__task_refuse(task);
 		task->refused_nr = 0;
 	}
@@ -116,7 +117,7 @@ __attribute__((noinline)) int64_t aion__await_cancelled_since(struct aion_task *
 
 /* The caller's and the future's state allow the wait. */
 static inline __attribute__((always_inline)) int64_t await_pending(struct aion_loop *loop, struct aion_task *task,
-								    struct aion_future *future)
+								   struct aion_future *future)
 {
 	task->is_interruptible = !future_must_end(future);
 	task->waits_for = future;

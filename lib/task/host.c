@@ -15,13 +15,13 @@
 #include "interrupt_int.h"
 #include "syscall_int.h"
 
-#define ENTRY_NR 1024                     /* submission queue entries */
-#define ENTRY_NR_MAX 32768                /* the kernel's limit */
-#define COMPLETIONS_AN_ENTRY 4            /* completion queue entries */
-#define STACK_SIZE ((size_t)256 << 10)    /* bytes of a task's stack */
-#define WORKER_NR_MAX 32                  /* threads */
-#define WORKER_NR_SPARE 4                 /* threads beyond the cores */
-#define KERNEL_WORKER_NR_MIN 16           /* io-wq threads */
+#define ENTRY_NR 1024                  /* submission queue entries */
+#define ENTRY_NR_MAX 32768             /* the kernel's limit */
+#define COMPLETIONS_AN_ENTRY 4         /* completion queue entries */
+#define STACK_SIZE ((size_t)256 << 10) /* bytes of a task's stack */
+#define WORKER_NR_MAX 32               /* threads */
+#define WORKER_NR_SPARE 4              /* threads beyond the cores */
+#define KERNEL_WORKER_NR_MIN 16        /* io-wq threads */
 #define KERNEL_WORKERS_A_CORE 4
 #define ERROR_TEXT_SIZE 256
 
@@ -36,7 +36,8 @@ const char *aion_version(void)
 {
 #define VERSION_TEXT_(x) #x
 #define VERSION_TEXT(x) VERSION_TEXT_(x)
-	return VERSION_TEXT(AION_VERSION_MAJOR) "." VERSION_TEXT(AION_VERSION_MINOR) "." VERSION_TEXT(AION_VERSION_PATCH);
+	return VERSION_TEXT(AION_VERSION_MAJOR) "." VERSION_TEXT(AION_VERSION_MINOR) "." VERSION_TEXT(
+		AION_VERSION_PATCH);
 }
 
 static unsigned round_up_to_power_of_two(unsigned n)
@@ -57,20 +58,23 @@ static int ring_options_fill(const struct aion_loop_options *options, struct aio
 	unsigned kernel_worker_nr = core_nr * KERNEL_WORKERS_A_CORE;
 
 	if (entry_nr > ENTRY_NR_MAX) {
-		snprintf(create_error, sizeof(create_error), "entry_nr is %u, the kernel's limit is %u", entry_nr, ENTRY_NR_MAX);
+		snprintf(create_error, sizeof(create_error), "entry_nr is %u, the kernel's limit is %u", entry_nr,
+			 ENTRY_NR_MAX);
 		return -EINVAL;
 	}
 	ret->entry_nr = round_up_to_power_of_two(entry_nr);
 	ret->completion_nr = options->completion_nr ? options->completion_nr : ret->entry_nr * COMPLETIONS_AN_ENTRY;
 	if (ret->completion_nr < ret->entry_nr) {
-		snprintf(create_error, sizeof(create_error), "completion_nr is %u, less than entry_nr, %u", ret->completion_nr,
-			 ret->entry_nr);
+		snprintf(create_error, sizeof(create_error), "completion_nr is %u, less than entry_nr, %u",
+			 ret->completion_nr, ret->entry_nr);
 		return -EINVAL;
 	}
-	ret->worker_max = options->worker_max ? options->worker_max : worker_nr < WORKER_NR_MAX ? worker_nr : WORKER_NR_MAX;
-	ret->kernel_worker_max = options->kernel_worker_max			? options->kernel_worker_max
+	ret->worker_max = options->worker_max         ? options->worker_max
+			  : worker_nr < WORKER_NR_MAX ? worker_nr
+						      : WORKER_NR_MAX;
+	ret->kernel_worker_max = options->kernel_worker_max                ? options->kernel_worker_max
 				 : kernel_worker_nr < KERNEL_WORKER_NR_MIN ? KERNEL_WORKER_NR_MIN
-									    : kernel_worker_nr;
+									   : kernel_worker_nr;
 	ret->machine = (struct aion__machine *)options->sim; /* a simulated machine begins with one */
 	ret->as_linux = options->as_linux ? options->as_linux : getenv("AION_AS_LINUX");
 	return 0;
@@ -85,8 +89,8 @@ static int loop_init(struct aion_loop *loop, const struct aion_loop_options *opt
 	if (result < 0)
 		return result;
 	if (class < 0) {
-		snprintf(create_error, sizeof(create_error), "stack_size is %zu bytes, the limit is %zu", options->stack_size,
-			 (size_t)AION__STACK_SIZE_MAX);
+		snprintf(create_error, sizeof(create_error), "stack_size is %zu bytes, the limit is %zu",
+			 options->stack_size, (size_t)AION__STACK_SIZE_MAX);
 		return class;
 	}
 	result = aion__engine_init(&loop->engine, &ring_options, create_error, sizeof(create_error));
@@ -98,7 +102,7 @@ static int loop_init(struct aion_loop *loop, const struct aion_loop_options *opt
 		return result;
 	}
 	aion__stack_pool_init(&loop->stacks);
-	loop->stack_class = (uint8_t)class;
+	loop->stack_class = (uint8_t) class;
 	loop->no_overflow_handler = options->no_overflow_handler;
 	loop->no_interrupt_handler = options->no_interrupt_handler;
 	loop->host_fd = -1;

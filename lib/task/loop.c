@@ -55,7 +55,8 @@ void aion__loop_run_posts(struct aion_loop *loop, struct aion__post *leave)
 		aion__debug_posts_ran(loop);
 }
 
-static inline __attribute__((always_inline)) void loop_enter(struct aion_loop *loop, unsigned wait_nr, int64_t deadline_ns)
+static inline __attribute__((always_inline)) void loop_enter(struct aion_loop *loop, unsigned wait_nr,
+							     int64_t deadline_ns)
 {
 	aion__engine_enter(&loop->engine, wait_nr, deadline_ns);
 	loop->clock_is_stale = true;
@@ -158,10 +159,8 @@ static inline __attribute__((always_inline)) int loop_switch_stack(struct aion_l
 }
 
 /* From a stack that is dead to a task that runs for the first time, but needs a stack of another size. */
-static __attribute__((noinline)) AION__SWITCH_ENTRY void task_leave_for_fresh(struct aion_loop *loop,
-									      struct aion_task *task,
-									      unsigned dead_class,
-									      struct aion__stack *dead)
+static __attribute__((noinline)) AION__SWITCH_ENTRY void
+task_leave_for_fresh(struct aion_loop *loop, struct aion_task *task, unsigned dead_class, struct aion__stack *dead)
 {
 	struct aion__stack *stack = NULL;
 	void *dead_sp;

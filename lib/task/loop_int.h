@@ -12,11 +12,11 @@
 #include "task_int.h"
 #include "wheel_int.h"
 
-#define AION__TASK_BUDGET 128    /* checkpoints that a task may pass before the others run */
-#define AION__RUN_MAX 1024       /* tasks that run between two looks at the ring */
-#define AION__CLOCK_TURN_MAX 32  /* turns without system call after which armed timers look at the clock */
-#define AION__REFUSED_MAX 1000   /* -ECANCELED in a row before a task is named */
-#define AION__TASK_SLAB_NR 32    /* tasks allocated at a time */
+#define AION__TASK_BUDGET 128   /* checkpoints that a task may pass before the others run */
+#define AION__RUN_MAX 1024      /* tasks that run between two looks at the ring */
+#define AION__CLOCK_TURN_MAX 32 /* turns without system call after which armed timers look at the clock */
+#define AION__REFUSED_MAX 1000  /* -ECANCELED in a row before a task is named */
+#define AION__TASK_SLAB_NR 32   /* tasks allocated at a time */
 
 /* Something that another thread hands to the loop. */
 struct aion__post {
@@ -40,11 +40,11 @@ struct aion__mailbox {
 struct aion__task_slab;
 
 struct aion_loop {
-	struct aion__engine engine; /* first: an engine's address is its loop's */
-	unsigned budget;            /* of the running task */
+	struct aion__engine engine;   /* first: an engine's address is its loop's */
+	unsigned budget;              /* of the running task */
 	struct aion__link *task_free; /* the free tasks' siblings */
 	struct aion__stack_pool stacks;
-	uint8_t stack_class; /* the default's */
+	uint8_t stack_class;                /* the default's */
 	_Atomic(struct aion__post *) posts; /* newest first */
 	struct aion__mailbox *mailbox;
 	/* below: once a turn at most */
@@ -62,15 +62,15 @@ struct aion_loop {
 	bool no_overflow_handler;
 	bool no_interrupt_handler;
 	struct aion_handle *main_task; /* of aion_loop_run(), NULL when it is not running */
-	int host_fd; /* eventfd for another event loop, or -1 */
-	size_t call_nr;  /* offloaded calls that workers have */
+	int host_fd;                   /* eventfd for another event loop, or -1 */
+	size_t call_nr;                /* offloaded calls that workers have */
 	uint64_t spawn_nr;
 	uint64_t end_nr; /* of those, have ended */
 	uint64_t turn_nr;
 	const struct aion_task *starter; /* who switched to the stack that was started last */
 	struct aion_loop *older;         /* in the list of all loops */
 	int64_t birth_ns;
-	struct aion__debug *debug;         /* NULL: not in debug mode */
+	struct aion__debug *debug;           /* NULL: not in debug mode */
 	struct aion__dump_watch *dump_watch; /* NULL: no signal makes it dump itself */
 };
 
@@ -189,7 +189,7 @@ int aion__loop_switch_turning(struct aion_loop *loop, struct aion_task *self);
 
 /* For one that is not in the queue. */
 static inline __attribute__((always_inline)) int aion__loop_switch(struct aion_loop *loop, struct aion_task *self,
-								    struct aion_task *task)
+								   struct aion_task *task)
 {
 	int result;
 

@@ -40,11 +40,13 @@ void aion__call_withdraw(struct aion__call *call)
 {
 	struct aion_loop *loop = call->future.loop;
 
-	if (!aion__future_is_done(&call->future) && loop->engine.ring.backend->withdraw_job(&loop->engine.ring, &call->job))
+	if (!aion__future_is_done(&call->future) &&
+	    loop->engine.ring.backend->withdraw_job(&loop->engine.ring, &call->job))
 		call_finish(loop, call, -ECANCELED);
 }
 
-static int call_submit(struct aion_loop *loop, struct aion__call *call, enum aion_offload_kind kind, uint8_t future_kind)
+static int call_submit(struct aion_loop *loop, struct aion__call *call, enum aion_offload_kind kind,
+		       uint8_t future_kind)
 {
 	int result;
 

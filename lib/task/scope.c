@@ -111,8 +111,9 @@ int aion__task_refuse(struct aion_task *task)
 	if (++task->refused_nr > AION__REFUSED_MAX) {
 		task->refused_nr = 0;
 #ifdef AION_DEBUG_ASSERTS
-		aion__bug(__func__, __FILE__, __LINE__, "task \"%s\" ignores its cancellation: %d times -ECANCELED in a row",
-			  task->name, AION__REFUSED_MAX);
+		aion__bug(__func__, __FILE__, __LINE__,
+			  "task \"%s\" ignores its cancellation: %d times -ECANCELED in a row", task->name,
+			  AION__REFUSED_MAX);
 #else
 		aion__diag("task \"%s\" ignores its cancellation: %d times -ECANCELED in a row", task->name,
 			   AION__REFUSED_MAX);

@@ -57,11 +57,12 @@ int64_t aion__switch_leave(void *sp) __attribute__((visibility("hidden")));
  * Of a suspended context: where it goes on, and its registers then, by the numbers of unwind_int.h. False: the stack,
  * which ends at high, does not hold them, or the switch is the portable one on another machine than an x86-64.
  */
-static inline AION__SWITCH_UNSEEN bool aion__switch_saved(const void *sp, const char *high, uintptr_t *ret_regs, uintptr_t *ret_pc)
+static inline AION__SWITCH_UNSEEN bool aion__switch_saved(const void *sp, const char *high, uintptr_t *ret_regs,
+							  uintptr_t *ret_pc)
 {
 #if defined(AION__SWITCH_UCONTEXT) && defined(__x86_64__)
-	static const uint8_t saved[][2] = {{3, REG_RBX}, {6, REG_RBP}, {7, REG_RSP}, {12, REG_R12}, {13, REG_R13},
-					   {14, REG_R14}, {15, REG_R15}};
+	static const uint8_t saved[][2] = {{3, REG_RBX},  {6, REG_RBP},  {7, REG_RSP}, {12, REG_R12},
+					   {13, REG_R13}, {14, REG_R14}, {15, REG_R15}};
 	const ucontext_t *context = sp;
 
 	if ((const char *)(context + 1) > high)

@@ -26,12 +26,12 @@ struct aion_task {
 	struct aion__link sibling; /* the group's children; of a free task: next is the next free one's */
 	bool cancelled;            /* a checkpoint would say -ECANCELED */
 	uint8_t stack_class;
-	bool cancelled_alone;  /* by aion_handle_cancel() */
-	bool is_interruptible; /* its wait may be broken off */
-	bool is_interrupted;   /* it was */
-	bool in_scope;         /* scope is not NULL */
-	bool has_handle;       /* handle is valid */
-	bool has_extras;       /* name or locals are not empty */
+	bool cancelled_alone;           /* by aion_handle_cancel() */
+	bool is_interruptible;          /* its wait may be broken off */
+	bool is_interrupted;            /* it was */
+	bool in_scope;                  /* scope is not NULL */
+	bool has_handle;                /* handle is valid */
+	bool has_extras;                /* name or locals are not empty */
 	struct aion__runnable runnable; /* its spare record is in the second line */
 
 	struct aion_future *waits_for; /* valid while suspended in a wait for one future */
@@ -45,7 +45,8 @@ struct aion_task {
 	char name[AION_TASK_NAME_MAX];
 	struct aion__fiber fiber;
 	char copy[AION_SPAWN_COPY_MAX] __attribute__((aligned(16)));
-	struct aion__debug_task *debug; /* NULL: has not been spawned in debug mode. The struct takes this room in any case */
+	struct aion__debug_task
+		*debug; /* NULL: has not been spawned in debug mode. The struct takes this room in any case */
 };
 
 _Static_assert(offsetof(struct aion_task, runnable.spare) == AION__CACHE_LINE, "the first line is for what all use");

@@ -15,8 +15,8 @@
 
 ReportHook(PRE_ALL)(struct criterion_test_set *all)
 {
-	FOREACH_SET (struct criterion_suite_set *suite, all->suites)
-		FOREACH_SET (struct criterion_test *test, suite->tests)
-			if (test->data->timeout == 0)
-				test->data->timeout = CASE_TIMEOUT_S;
+	FOREACH_SET(struct criterion_suite_set * suite, all->suites)
+	FOREACH_SET(struct criterion_test * test, suite->tests)
+	if (test->data->timeout == 0)
+		test->data->timeout = CASE_TIMEOUT_S;
 }

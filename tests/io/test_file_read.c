@@ -446,7 +446,8 @@ TASK_TEST(file_read, a_deadline_after_the_cached_bytes_is_not_delivered)
 		cr_assert(test_is_filled(buf, (size_t)result, 0));
 		waited_nr[by_vector][by_fault] += aion__fault_passed(AION__FAULT_CQE_RESULT);
 	}
-	cr_assert(waited_nr[0][0] && waited_nr[0][1] && waited_nr[1][0] && waited_nr[1][1], "the ring was never needed");
+	cr_assert(waited_nr[0][0] && waited_nr[0][1] && waited_nr[1][0] && waited_nr[1][1],
+		  "the ring was never needed");
 	free(buf);
 }
 #endif

@@ -169,7 +169,8 @@ static void use_another_thread_s_ring(void)
 /* Whoever waited would wait for ever, and his buffer would never be his again. */
 Test(setup_fault, an_enter_that_cannot_be_cured_ends_the_process)
 {
-	test_aborts(lose_a_completion, "the kernel lost a completion (io_uring_enter: EBADR) (aion__ring_enter_again, ");
+	test_aborts(lose_a_completion,
+		    "the kernel lost a completion (io_uring_enter: EBADR) (aion__ring_enter_again, ");
 	test_aborts(close_the_ring_s_descriptor, "io_uring_enter: Bad file descriptor (");
 	test_aborts(use_another_thread_s_ring, "io_uring_enter: File exists (");
 }

@@ -36,7 +36,7 @@ static void set_no_knob(void)
 static void get_no_knob(void)
 {
 	doomed = test_sim_make(NULL);
-	aion_sim_knob_get(doomed, (enum aion_sim_knob)-1);
+	aion_sim_knob_get(doomed, (enum aion_sim_knob) - 1);
 }
 
 Test(sim_fault, there_is_no_other_knob)
@@ -122,9 +122,9 @@ SIM_TEST(sim_fault, each_error_comes_where_it_belongs)
 		int error;
 	} cases[] = {
 		{AION_SIM_ERROR_EAGAIN, read_file, -EAGAIN}, /* after the library has tried for long */
-		{AION_SIM_ERROR_EINTR, read_file, -EINTR},  {AION_SIM_ERROR_EINTR, write_file, -EINTR},
-		{AION_SIM_ERROR_EIO, read_file, -EIO},      {AION_SIM_ERROR_EIO, write_file, -EIO},
-		{AION_SIM_ERROR_EIO, flush_file, -EIO},     {AION_SIM_ERROR_ENOSPC, write_file, -ENOSPC},
+		{AION_SIM_ERROR_EINTR, read_file, -EINTR},    {AION_SIM_ERROR_EINTR, write_file, -EINTR},
+		{AION_SIM_ERROR_EIO, read_file, -EIO},        {AION_SIM_ERROR_EIO, write_file, -EIO},
+		{AION_SIM_ERROR_EIO, flush_file, -EIO},       {AION_SIM_ERROR_ENOSPC, write_file, -ENOSPC},
 		{AION_SIM_ERROR_ENOMEM, do_nothing, -ENOMEM}, {AION_SIM_ERROR_ENOMEM, read_file, -ENOMEM},
 		{AION_SIM_ERROR_EMFILE, open_again, -EMFILE}, {AION_SIM_ERROR_ENFILE, open_again, -ENFILE},
 	};

@@ -33,7 +33,8 @@ Test(sim_machine, no_profile_of_that_number_or_name)
 	struct aion_sim *sim = NULL;
 
 	cr_assert_eq(aion_sim_create(&(struct aion_sim_options){.profile = AION_SIM_HOSTILE + 1}, &sim), -EINVAL);
-	cr_assert_eq(aion_sim_create(&(struct aion_sim_options){.profile = (enum aion_sim_profile)-1}, &sim), -EINVAL);
+	cr_assert_eq(aion_sim_create(&(struct aion_sim_options){.profile = (enum aion_sim_profile) - 1}, &sim),
+		     -EINVAL);
 	setenv("AION_SIM_PROFILE", "peaceful", 1);
 	cr_assert_eq(aion_sim_create(NULL, &sim), -EINVAL);
 	setenv("AION_SIM_PROFILE", "", 1);

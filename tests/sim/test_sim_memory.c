@@ -375,7 +375,8 @@ Test(sim_memory, a_buffer_that_is_freed_meanwhile_is_found)
 
 Test(sim_memory, memory_that_is_unmapped_meanwhile_is_found)
 {
-	assert_found(unmap_large, "operation 1 (readv on descriptor 4096): the memory was unmapped while the kernel had it");
+	assert_found(unmap_large,
+		     "operation 1 (readv on descriptor 4096): the memory was unmapped while the kernel had it");
 }
 
 static __attribute__((noinline)) void read_into_own_frame(void)

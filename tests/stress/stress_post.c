@@ -43,7 +43,8 @@ static void receive(void *arg)
 	if (aion_task_current())
 		FAIL("a post runs inside a task\n");
 	if (message->number != self->next[message->poster])
-		FAIL("poster %d: %d came instead of %d\n", message->poster, message->number, self->next[message->poster]);
+		FAIL("poster %d: %d came instead of %d\n", message->poster, message->number,
+		     self->next[message->poster]);
 	if (++self->next[message->poster] == post_nr && ++self->finished_nr == POSTER_NR)
 		aion_future_complete(&self->all_there, 0);
 }

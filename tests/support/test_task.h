@@ -24,9 +24,9 @@ bool test_is_small(void);
 /* Tasks. */
 int64_t test_sleep_for_ever(void *unused); /* what the sleep returns: -ECANCELED */
 int64_t test_sleep_1ms(void *unused);
-int64_t test_return(void *result);      /* its argument, as a number */
+int64_t test_return(void *result);       /* its argument, as a number */
 int64_t test_yield_return(void *result); /* the same, after having suspended */
-int64_t test_count(void *counter);      /* adds 1 to an int */
+int64_t test_count(void *counter);       /* adds 1 to an int */
 
 /* A number as a task's argument. */
 static inline void *test_number(int64_t number)

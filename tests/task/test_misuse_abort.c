@@ -334,7 +334,8 @@ static int64_t ends_with_a_nop(void *unused)
 
 Test(misuse_abort, a_task_that_ends_with_an_operation_in_flight)
 {
-	test_task_aborts(ends_with_an_operation, "task \"leaker\" ends with an operation in flight: opcode 6 on descriptor");
+	test_task_aborts(ends_with_an_operation,
+			 "task \"leaker\" ends with an operation in flight: opcode 6 on descriptor");
 	test_task_aborts(ends_with_a_nop, "task \"main\" ends with 1 operations in flight");
 }
 

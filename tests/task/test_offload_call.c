@@ -210,7 +210,8 @@ TEST_IN_TASK(offload_call, detached_gives_its_result_and_destroys_once)
 	bool received = false;
 	struct detached args = {&destroyed_nr, &result, &received, NULL, malloc(10)};
 
-	cr_assert_eq(aion_offload_detached(AION_OFFLOAD_FAST, detached_call, &args, sizeof(args), detached_destroy), 44);
+	cr_assert_eq(aion_offload_detached(AION_OFFLOAD_FAST, detached_call, &args, sizeof(args), detached_destroy),
+		     44);
 	cr_assert_eq(destroyed_nr, 1);
 	cr_assert_eq(result, 44);
 	cr_assert(received);
@@ -249,8 +250,7 @@ TEST_IN_TASK(offload_call, detached_leaves_a_running_call_to_the_loop)
 
 static int64_t call_detached(void *args)
 {
-	return aion_offload_detached(AION_OFFLOAD_FAST, detached_call, args, sizeof(struct detached),
-				     detached_destroy);
+	return aion_offload_detached(AION_OFFLOAD_FAST, detached_call, args, sizeof(struct detached), detached_destroy);
 }
 
 static int64_t detach_and_end(void *arg)

@@ -166,9 +166,9 @@ TEST_IN_TASK(spawn_form, names_are_copied)
 
 	cr_assert_str_eq(aion_task_name(NULL), "main");
 	aion_group_enter(&group);
-	aion_spawn_with(&group, &options, name_is_kept, (void *)(uintptr_t)"worker");
-	aion_spawn_into(&group, &handle, &options, name_is_kept, (void *)(uintptr_t)"worker");
-	aion_spawn(&group, name_is_kept, (void *)(uintptr_t)"");
+	aion_spawn_with(&group, &options, name_is_kept, (void *)(uintptr_t) "worker");
+	aion_spawn_into(&group, &handle, &options, name_is_kept, (void *)(uintptr_t) "worker");
+	aion_spawn(&group, name_is_kept, (void *)(uintptr_t) "");
 	strcpy(name, "gone");
 	cr_assert_eq(aion_group_leave(&group, 0), 0);
 	return 0;

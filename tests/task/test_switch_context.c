@@ -177,10 +177,9 @@ Test(switch_context, floating_point_and_variable_arguments_work_on_a_fresh_stack
 				 : "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "d8", "d9",   \
 				   "d10", "d11", "d12", "d13", "d14", "d15")
 #define REGISTERS(X)                                                                                                   \
-	X(1, "x19") X(2, "x20") X(3, "x21") X(4, "x22") X(5, "x23") X(6, "x24") X(7, "x25") X(8, "x26") X(9, "x27")    \
-	X(10, "x28")
-#define FLOAT_REGISTERS(X)                                                                                             \
-	X(1, "d8") X(2, "d9") X(3, "d10") X(4, "d11") X(5, "d12") X(6, "d13") X(7, "d14") X(8, "d15")
+	X(1, "x19")                                                                                                    \
+	X(2, "x20") X(3, "x21") X(4, "x22") X(5, "x23") X(6, "x24") X(7, "x25") X(8, "x26") X(9, "x27") X(10, "x28")
+#define FLOAT_REGISTERS(X) X(1, "d8") X(2, "d9") X(3, "d10") X(4, "d11") X(5, "d12") X(6, "d13") X(7, "d14") X(8, "d15")
 #endif
 
 #if defined(CLOBBER) && !defined(AION__ASAN) /* which is not told of these switches */

@@ -24,8 +24,7 @@ static const struct choice choices[] = {
 	{act_nops, 3},       {act_many, 5},         {act_leave_early, 5},  {act_open_and_leave, 3},
 	{act_meddle, 12},    {act_crowd, 4},        {act_timers, 2},       {act_outside, 3},
 	{act_local, 3},      {act_spin, 1},         {act_gather_opens, 3}, {act_poll_closed, 2},
-	{act_messages, 4},   {act_queue, 6},
-	{act_messages, 4},   {act_lock, 6},
+	{act_messages, 4},   {act_queue, 6},        {act_messages, 4},     {act_lock, 6},
 	{act_messages, 4},   {act_queue, 6},        {act_generator, 8},
 };
 

@@ -51,12 +51,12 @@ void shade_set_deadline(struct run *run, struct shade *shade, int64_t deadline_n
 
 /* Which errors a call may end with, beside -ECANCELED. Those that are faults count only if the machine has them. */
 enum may {
-	MAY_MEMORY = 1 << 0, /* ENOMEM: whatever goes through the ring */
-	MAY_INTR = 1 << 1,   /* EINTR */
-	MAY_IO = 1 << 2,     /* EIO */
-	MAY_SPACE = 1 << 3,  /* ENOSPC */
-	MAY_FD = 1 << 4,     /* EMFILE, ENFILE */
-	MAY_RESET = 1 << 5,  /* ECONNRESET */
+	MAY_MEMORY = 1 << 0,    /* ENOMEM: whatever goes through the ring */
+	MAY_INTR = 1 << 1,      /* EINTR */
+	MAY_IO = 1 << 2,        /* EIO */
+	MAY_SPACE = 1 << 3,     /* ENOSPC */
+	MAY_FD = 1 << 4,        /* EMFILE, ENFILE */
+	MAY_RESET = 1 << 5,     /* ECONNRESET */
 	MAY_GONE = 1 << 6,      /* EPIPE, ECONNRESET, ENOTCONN, ECONNREFUSED: the caller knows whether that can be */
 	MAY_CLOSED = 1 << 7,    /* EBADF */
 	MAY_END = 1 << 8,       /* ENODATA */
