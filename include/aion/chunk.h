@@ -80,7 +80,8 @@ struct aion_chunk_progress {
 	int64_t remaining_ns; /* estimated; -1: unknown */
 	/* Everything before this place has been seen by the callback: where a later run may go on, with the same
 	 * records option. With records it may lie within one that has been seen: the later run begins with the record
-	 * after it. */
+	 * after it. On the loop's thread, in order, nothing behind it has been seen: saved in the progress callback,
+	 * together with the caller's state, it is a checkpoint that a run which was killed can go on from. */
 	size_t resume_source_idx;
 	int64_t resume_off;
 };

@@ -50,8 +50,9 @@ struct aion_target {
 	bool sync;     /* fsync at the end (atomic: before the file has its name), and of a path's directory after it */
 	/* A path's first bytes that are kept, and behind which it is written: of an earlier run. Not with atomic. */
 	int64_t resume_off;
-	/* Written at the end, also after an error; NULL: not wanted. How many bytes of the file the chunks before
-	 * ret_final's resume place have become: a later run may go on from both, unless the target is atomic. */
+	/* Written before each call of progress and at the end, also after an error; NULL: not wanted. How many bytes
+	 * of the file the chunks before the resume place that is told there, or in ret_final, have become: a later run
+	 * may go on from both, also after a kill, unless the target is atomic. */
 	int64_t *ret_resume_off;
 };
 
@@ -87,8 +88,9 @@ AION_API void aion_output_take_chunk(struct aion_output *output);
  * @arg: handed to fn; on workers to all at once.
  * @target: see above.
  * @options: NULL = the defaults. unordered is -EINVAL. Progress counts what has been handed to fn; its resume place,
- *   and ret_final's, is what has been written. In ret_failure, "write" is an error of the target: source_idx and off
- *   are those of the chunk, or nr and 0 if it is none of a chunk's.
+ *   and ret_final's, is what has been written: the end of a chunk, by which fn may know what state it had there. In
+ *   ret_failure, "write" is an error of the target: source_idx and off are those of the chunk, or nr and 0 if it is
+ *   none of a chunk's.
  *
  * After an error a path's file holds the output of the chunks before the resume place and nothing behind it; of the
  * chunks before the one that failed all has been written, if it was not writing that failed and nothing was cancelled.

@@ -325,6 +325,9 @@ static int64_t transform_progress(const struct aion_chunk_progress *progress, vo
 		own.resume_source_idx = transform->resume_source_idx;
 		own.resume_off = transform->resume_off;
 	}
+	if (transform->target.spec->ret_resume_off)
+		*transform->target.spec->ret_resume_off =
+			transform->is_copying ? transform->next_off : transform->done_off;
 	return transform->options->progress(&own, transform->options->progress_arg);
 }
 

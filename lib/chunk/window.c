@@ -45,13 +45,13 @@ static AION_SUSPENDS int64_t window_put(struct aion__chunk_sink *sink, char *dat
 					bool may_stay)
 {
 	struct aion_chunk chunk = aion__chunk_make(sink->run, sink->file, data, size, off);
-	int64_t result;
+	int64_t result = sink->run->fn(&chunk, sink->run->arg);
 
 	(void)may_stay;
-	result = aion__chunk_seen(sink->run, &chunk, sink->run->fn(&chunk, sink->run->arg));
+	/* Before it is told: who saves this place in the progress callback has the state that belongs to it. */
 	if (result >= 0 && is_in_order(sink->run))
 		sink->run->progress.resume_off = off + (int64_t)size;
-	return result;
+	return aion__chunk_seen(sink->run, &chunk, result);
 }
 
 int64_t aion__chunk_window_create(struct aion__chunk_run *run, struct aion__chunk_window **ret_window)
