@@ -229,7 +229,6 @@ static AION_SUSPENDS int64_t target_begin(struct aion__target *target, const str
 		return 0;
 	if (keep_off && (!target->is_regular || (uint64_t)keep_off > status.stx_size))
 		return -EINVAL;
-	target->begin_off = keep_off;
 	return target->is_regular ? aion_ftruncate(target->fd, keep_off) : 0;
 }
 
@@ -265,6 +264,7 @@ int64_t aion__target_open(struct aion__target *target, const struct aion_target 
 	target->fd = spec->path ? -1 : spec->fd;
 	if (!spec_is_valid(spec))
 		return -EINVAL;
+	target->begin_off = spec->resume_off; /* also if it cannot be opened: a later run may go on from there */
 	if (spec->path)
 		result = open_path(target);
 	if (result >= 0)

@@ -448,6 +448,15 @@ static struct transform *transform_create(const struct aion__chunk_run *run)
 	return transform;
 }
 
+/* Without memory the run ends where it would have begun, and says so as any other. */
+static AION_SUSPENDS int64_t transform_none(struct aion__chunk_run *run, const struct aion_target *target)
+{
+	if (target->ret_resume_off)
+		*target->ret_resume_off = target->resume_off;
+	aion__chunk_run_begin(run);
+	return aion__chunk_run_end(run, -ENOMEM);
+}
+
 static void transform_destroy(struct transform *transform)
 {
 	unsigned i;
@@ -476,7 +485,7 @@ int64_t aion_transform(const struct aion_source *sources, size_t nr, aion_transf
 		run.options.worker_nr = 0;
 	transform = transform_create(&run);
 	if (!transform)
-		return -ENOMEM;
+		return transform_none(&run, target);
 	transform->fn = fn;
 	transform->arg = arg;
 	transform->options = options;

@@ -60,7 +60,7 @@ static void check_bad(size_t size, size_t begin, size_t end, const struct aion_c
 	free(content);
 }
 
-TASK_TEST(chunk_bad, workers_see_the_rest_also_if_the_last_block_is_bad)
+SPARED_TEST(chunk_bad, workers_see_the_rest_also_if_the_last_block_is_bad)
 {
 	TEST_DIR();
 
@@ -84,7 +84,7 @@ TASK_TEST(chunk_bad, workers_see_the_rest_also_if_the_last_block_is_bad)
 }
 
 /* An error that ends the run is what is told, also if bytes before it were bad. */
-TASK_TEST(chunk_bad, the_runs_error_goes_before_bad_bytes)
+SPARED_TEST(chunk_bad, the_runs_error_goes_before_bad_bytes)
 {
 	TEST_DIR();
 

@@ -53,7 +53,7 @@ static int64_t run_change(struct change *change, const char *content, size_t siz
 	return result;
 }
 
-TASK_TEST(chunk_change, a_file_that_grows_is_read_to_its_new_end)
+SPARED_TEST(chunk_change, a_file_that_grows_is_read_to_its_new_end)
 {
 	TEST_DIR();
 	uint64_t random = 3;
@@ -78,7 +78,7 @@ TASK_TEST(chunk_change, a_file_that_grows_is_read_to_its_new_end)
 	free(content);
 }
 
-TASK_TEST(chunk_change, of_a_file_that_shrinks_the_rest_is_missing)
+SPARED_TEST(chunk_change, of_a_file_that_shrinks_the_rest_is_missing)
 {
 	TEST_DIR();
 	uint64_t random = 4;
@@ -101,7 +101,7 @@ TASK_TEST(chunk_change, of_a_file_that_shrinks_the_rest_is_missing)
 	free(content);
 }
 
-TASK_TEST(chunk_change, a_file_that_vanishes_is_read_on)
+SPARED_TEST(chunk_change, a_file_that_vanishes_is_read_on)
 {
 	TEST_DIR();
 	uint64_t random = 5;
@@ -126,7 +126,7 @@ static int64_t count_sizes(struct aion_chunk *chunk, void *size)
 }
 
 /* What it says its size is says nothing. */
-TASK_TEST(chunk_change, proc_files_are_read_though_they_say_they_are_empty)
+SPARED_TEST(chunk_change, proc_files_are_read_though_they_say_they_are_empty)
 {
 	for (int worker_nr = 0; worker_nr < 3; worker_nr++) {
 		struct aion_chunk_options options = options_of(worker_nr);
@@ -157,7 +157,7 @@ static int64_t progress_note(const struct aion_chunk_progress *progress, void *a
 	return ++told->nr == told->fail_nth ? -EXFULL : 0;
 }
 
-TASK_TEST(chunk_change, progress_is_told_between_chunks_and_at_the_end)
+SPARED_TEST(chunk_change, progress_is_told_between_chunks_and_at_the_end)
 {
 	TEST_DIR();
 	struct told told = {0};
@@ -185,7 +185,7 @@ TASK_TEST(chunk_change, progress_is_told_between_chunks_and_at_the_end)
 	cr_assert(told.nr >= 1 && told.last.size == 100 * CHUNK);
 }
 
-TASK_TEST(chunk_change, progress_can_stop_everything)
+SPARED_TEST(chunk_change, progress_can_stop_everything)
 {
 	TEST_DIR();
 	struct told told = {.fail_nth = 1};
@@ -247,7 +247,7 @@ static void check_resume(uint64_t seed, int worker_nr, bool records)
 	free(content);
 }
 
-TASK_TEST(chunk_change, a_later_run_goes_on_where_one_was_stopped)
+SPARED_TEST(chunk_change, a_later_run_goes_on_where_one_was_stopped)
 {
 	TEST_DIR();
 
@@ -256,7 +256,7 @@ TASK_TEST(chunk_change, a_later_run_goes_on_where_one_was_stopped)
 			check_resume(seed, worker_nr, false);
 }
 
-TASK_TEST(chunk_change, a_later_run_goes_on_with_whole_records)
+SPARED_TEST(chunk_change, a_later_run_goes_on_with_whole_records)
 {
 	TEST_DIR();
 

@@ -28,7 +28,7 @@ static int next_fd(void)
 		cr_assert_str_eq((failure).what, (expected_what));                                                     \
 	} while (0)
 
-TASK_TEST(chunk_error, the_callbacks_result_is_the_processors)
+SPARED_TEST(chunk_error, the_callbacks_result_is_the_processors)
 {
 	TEST_DIR();
 	struct aion_chunk_failure failure = {0};
@@ -97,7 +97,7 @@ static void check_position(int worker_nr, bool records, bool direct)
 	free(content);
 }
 
-TASK_TEST(chunk_error, a_position_is_left_where_all_before_was_seen)
+SPARED_TEST(chunk_error, a_position_is_left_where_all_before_was_seen)
 {
 	TEST_DIR();
 
@@ -105,7 +105,7 @@ TASK_TEST(chunk_error, a_position_is_left_where_all_before_was_seen)
 		check_position(i / 4, i % 2, i / 2 % 2);
 }
 
-TASK_TEST(chunk_error, a_callback_on_a_worker_ends_a_pipe)
+SPARED_TEST(chunk_error, a_callback_on_a_worker_ends_a_pipe)
 {
 	struct aion_chunk_failure failure = {0};
 	struct aion_chunk_options options = {.chunk_size = 4096, .worker_nr = 2, .ret_failure = &failure};
@@ -125,7 +125,7 @@ TASK_TEST(chunk_error, a_callback_on_a_worker_ends_a_pipe)
 	close(fds[1]);
 }
 
-TASK_TEST(chunk_error, what_cannot_be_opened_is_named)
+SPARED_TEST(chunk_error, what_cannot_be_opened_is_named)
 {
 	TEST_DIR();
 	const struct aion_source sources[] = {{.path = "f"}, {.path = "none"}};
@@ -143,7 +143,7 @@ TASK_TEST(chunk_error, what_cannot_be_opened_is_named)
 	}
 }
 
-TASK_TEST(chunk_error, what_cannot_be_read_is_named)
+SPARED_TEST(chunk_error, what_cannot_be_read_is_named)
 {
 	TEST_DIR();
 	struct aion_chunk_failure failure = {0};
@@ -161,7 +161,7 @@ TASK_TEST(chunk_error, what_cannot_be_read_is_named)
 	close(fd);
 }
 
-TASK_TEST(chunk_error, options_and_sources_out_of_range_are_refused)
+SPARED_TEST(chunk_error, options_and_sources_out_of_range_are_refused)
 {
 	const struct aion_chunk_options bad[] = {
 		{.chunk_size = AION_CHUNK_SIZE_MAX + 1},
@@ -187,7 +187,7 @@ TASK_TEST(chunk_error, options_and_sources_out_of_range_are_refused)
 }
 
 /* proc has no direct reads. */
-TASK_TEST(chunk_error, direct_needs_a_file_system_that_has_it)
+SPARED_TEST(chunk_error, direct_needs_a_file_system_that_has_it)
 {
 	struct aion_chunk_options options = {.direct = true};
 
@@ -231,7 +231,7 @@ static void check_record(size_t before, size_t record, int worker_nr, int64_t ex
 	free(content);
 }
 
-TASK_TEST(chunk_error, a_record_may_be_as_long_as_the_limit_and_no_longer)
+SPARED_TEST(chunk_error, a_record_may_be_as_long_as_the_limit_and_no_longer)
 {
 	TEST_DIR();
 	const size_t befores[] = {0, 1, 100, 4095, 4096, 4097, 8000};
@@ -245,7 +245,7 @@ TASK_TEST(chunk_error, a_record_may_be_as_long_as_the_limit_and_no_longer)
 	}
 }
 
-TASK_TEST(chunk_error, cancelled_before_nothing_is_opened)
+SPARED_TEST(chunk_error, cancelled_before_nothing_is_opened)
 {
 	TEST_DIR();
 	struct aion_scope scope;
@@ -268,7 +268,7 @@ static int64_t cancel_at_third(struct aion_chunk *chunk, void *scope)
 	return 0;
 }
 
-TASK_TEST(chunk_error, cancelled_between_chunks_it_stops_there)
+SPARED_TEST(chunk_error, cancelled_between_chunks_it_stops_there)
 {
 	TEST_DIR();
 	struct aion_chunk_progress final;
@@ -287,7 +287,7 @@ TASK_TEST(chunk_error, cancelled_between_chunks_it_stops_there)
 	close(fd);
 }
 
-TASK_TEST(chunk_error, a_silent_pipe_is_left_at_the_deadline)
+SPARED_TEST(chunk_error, a_silent_pipe_is_left_at_the_deadline)
 {
 	for (int worker_nr = 0; worker_nr < 3; worker_nr++) {
 		struct aion_chunk_options options = {.worker_nr = worker_nr};
@@ -317,7 +317,7 @@ static int64_t see_slowly(struct aion_chunk *chunk, void *arg)
 	return 0;
 }
 
-TASK_TEST(chunk_error, workers_stop_when_the_task_is_cancelled)
+SPARED_TEST(chunk_error, workers_stop_when_the_task_is_cancelled)
 {
 	TEST_NEEDS_KERNEL("workers run while the loop waits");
 	TEST_DIR();
@@ -332,7 +332,7 @@ TASK_TEST(chunk_error, workers_stop_when_the_task_is_cancelled)
 	cr_assert_lt(slow.begun_nr, 4096);
 }
 
-TASK_TEST(chunk_error, cancelled_workers_leave_the_position_in_the_file)
+SPARED_TEST(chunk_error, cancelled_workers_leave_the_position_in_the_file)
 {
 	TEST_NEEDS_KERNEL("workers run while the loop waits");
 	TEST_DIR();
@@ -365,13 +365,13 @@ static int in_child(void *unused)
 	return aion_chunk_path("/dev/null", see_nothing, NULL, NULL) == -ECHILD ? 0 : 1;
 }
 
-TASK_TEST(chunk_error, forked_child_is_refused)
+SPARED_TEST(chunk_error, forked_child_is_refused)
 {
 	cr_assert_eq(test_in_child(in_child, NULL), 0);
 }
 
 #ifdef AION_FAULTS
-TASK_TEST(chunk_error, without_memory_nothing_is_left)
+SPARED_TEST(chunk_error, without_memory_nothing_is_left)
 {
 	TEST_DIR();
 	struct aion_chunk_options options = {.chunk_size = 4096, .records = true};
@@ -403,7 +403,7 @@ TASK_TEST(chunk_error, without_memory_nothing_is_left)
 }
 
 /* A caller who is not cancelled is not told that he is. */
-TASK_TEST(chunk_error, without_stacks_for_workers_there_is_no_memory)
+SPARED_TEST(chunk_error, without_stacks_for_workers_there_is_no_memory)
 {
 	TEST_DIR();
 	struct aion_chunk_failure failure = {0};
@@ -422,7 +422,7 @@ TASK_TEST(chunk_error, without_stacks_for_workers_there_is_no_memory)
 	assert_result(aion_chunk_path("f", see_nothing, NULL, &options), 10000);
 }
 
-TASK_TEST(chunk_error, without_threads_there_are_no_workers)
+SPARED_TEST(chunk_error, without_threads_there_are_no_workers)
 {
 	TEST_NEEDS_KERNEL("a machine's jobs have no threads");
 	TEST_DIR();

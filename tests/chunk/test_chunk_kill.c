@@ -95,6 +95,7 @@ static struct aion_chunk_options options_of(struct kill_run *run)
 {
 	const struct checkpoint last = checkpoint_last(run->left);
 
+	test_machine_spare();
 	run->now = last;
 	run->call_nr = 0;
 	return (struct aion_chunk_options){

@@ -165,7 +165,7 @@ static uint64_t seed_nr(void)
 	return test_is_small() ? 20 : 150;
 }
 
-TASK_TEST(chunk_modes, all_ways_give_the_same_bytes)
+SPARED_TEST(chunk_modes, all_ways_give_the_same_bytes)
 {
 	TEST_DIR();
 
@@ -173,7 +173,7 @@ TASK_TEST(chunk_modes, all_ways_give_the_same_bytes)
 		check_ways(seed, false);
 }
 
-TASK_TEST(chunk_modes, all_ways_give_whole_records)
+SPARED_TEST(chunk_modes, all_ways_give_whole_records)
 {
 	TEST_DIR();
 
@@ -181,19 +181,19 @@ TASK_TEST(chunk_modes, all_ways_give_whole_records)
 		check_ways(seed + 1000, true);
 }
 
-TASK_TEST(chunk_modes, pipes_give_the_same_bytes)
+SPARED_TEST(chunk_modes, pipes_give_the_same_bytes)
 {
 	for (uint64_t seed = 1; seed <= seed_nr() / 3; seed++)
 		check_pipe(seed, false);
 }
 
-TASK_TEST(chunk_modes, pipes_give_whole_records)
+SPARED_TEST(chunk_modes, pipes_give_whole_records)
 {
 	for (uint64_t seed = 1; seed <= seed_nr() / 3; seed++)
 		check_pipe(seed + 500, true);
 }
 
-TASK_TEST(chunk_modes, a_callback_may_suspend)
+SPARED_TEST(chunk_modes, a_callback_may_suspend)
 {
 	TEST_DIR();
 	uint64_t random = 7;
@@ -212,7 +212,7 @@ TASK_TEST(chunk_modes, a_callback_may_suspend)
 	free(content);
 }
 
-TASK_TEST(chunk_modes, a_pipe_can_be_read_in_part)
+SPARED_TEST(chunk_modes, a_pipe_can_be_read_in_part)
 {
 	uint64_t random = 9;
 	const size_t size = 100000;
@@ -246,7 +246,7 @@ static int64_t sources_note(struct aion_chunk *chunk, void *arg)
 	return 0;
 }
 
-TASK_TEST(chunk_modes, several_sources_come_in_their_order)
+SPARED_TEST(chunk_modes, several_sources_come_in_their_order)
 {
 	TEST_DIR();
 	const struct aion_source sources[] = {
@@ -271,7 +271,7 @@ TASK_TEST(chunk_modes, several_sources_come_in_their_order)
 	assert_result(aion_chunk_process(sources, 0, sources_note, &seen, NULL), 0);
 }
 
-TASK_TEST(chunk_modes, workers_leave_pipes_to_the_loop)
+SPARED_TEST(chunk_modes, workers_leave_pipes_to_the_loop)
 {
 	TEST_DIR();
 	struct aion_chunk_options options = {.chunk_size = 4096, .worker_nr = 2};
@@ -305,7 +305,7 @@ static int64_t see_resident(struct aion_chunk *chunk, void *most)
 }
 
 /* Cold, so that the whole window is in use. */
-TASK_TEST(chunk_modes, memory_is_bounded_by_the_window)
+SPARED_TEST(chunk_modes, memory_is_bounded_by_the_window)
 {
 	TEST_NEEDS_KERNEL("what a machine holds is the process's");
 	TEST_DIR();
@@ -324,7 +324,7 @@ TASK_TEST(chunk_modes, memory_is_bounded_by_the_window)
 }
 
 /* tmpfs cannot do without its cache. It says so of each read that is in flight, not only of the first. */
-TASK_TEST(chunk_modes, dontcache_is_a_wish_that_a_file_system_may_refuse)
+SPARED_TEST(chunk_modes, dontcache_is_a_wish_that_a_file_system_may_refuse)
 {
 	TEST_DIR_IN("/dev/shm");
 	const size_t size = 200000;

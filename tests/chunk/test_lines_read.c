@@ -29,7 +29,7 @@ static void check_lines(struct aion_lines *lines, const char *content, size_t si
 	assert_result(aion_lines_next(lines, &line), 0);
 }
 
-TASK_TEST(lines_read, every_line_of_a_file_comes)
+SPARED_TEST(lines_read, every_line_of_a_file_comes)
 {
 	TEST_DIR();
 
@@ -49,7 +49,7 @@ TASK_TEST(lines_read, every_line_of_a_file_comes)
 	}
 }
 
-TASK_TEST(lines_read, a_descriptor_is_read_from_its_position)
+SPARED_TEST(lines_read, a_descriptor_is_read_from_its_position)
 {
 	TEST_DIR();
 	AION_CLEANUP(aion_lines_close) struct aion_lines lines = {0};
@@ -68,7 +68,7 @@ TASK_TEST(lines_read, a_descriptor_is_read_from_its_position)
 	close(fd);
 }
 
-TASK_TEST(lines_read, a_line_of_a_pipe_comes_as_soon_as_it_is_there)
+SPARED_TEST(lines_read, a_line_of_a_pipe_comes_as_soon_as_it_is_there)
 {
 	AION_CLEANUP(aion_lines_close) struct aion_lines lines = {0};
 	struct aion_line line;
@@ -87,7 +87,7 @@ TASK_TEST(lines_read, a_line_of_a_pipe_comes_as_soon_as_it_is_there)
 	close(fds[0]);
 }
 
-TASK_TEST(lines_read, a_line_that_is_too_long_is_left_out)
+SPARED_TEST(lines_read, a_line_that_is_too_long_is_left_out)
 {
 	TEST_DIR();
 	const struct aion_lines_options options = {.buf_size = 7, .line_size_max = 10};
@@ -114,7 +114,7 @@ TASK_TEST(lines_read, a_line_that_is_too_long_is_left_out)
 	assert_result(aion_lines_next(&lines, &line), 0);
 }
 
-TASK_TEST(lines_read, nothing_is_lost_by_a_cancellation)
+SPARED_TEST(lines_read, nothing_is_lost_by_a_cancellation)
 {
 	AION_CLEANUP(aion_lines_close) struct aion_lines lines = {0};
 	struct aion_scope scope;
@@ -138,7 +138,7 @@ TASK_TEST(lines_read, nothing_is_lost_by_a_cancellation)
 	close(fds[1]);
 }
 
-TASK_TEST(lines_read, what_is_wrong_is_told)
+SPARED_TEST(lines_read, what_is_wrong_is_told)
 {
 	struct aion_lines_options bad = {.buf_size = AION_CHUNK_SIZE_MAX + 1};
 	struct aion_lines lines = {0};
@@ -189,7 +189,7 @@ static int in_child(void *unused)
 	return aion_lines_next(&lines, &line) == -ECHILD ? 0 : 2;
 }
 
-TASK_TEST(lines_read, forked_child_is_refused)
+SPARED_TEST(lines_read, forked_child_is_refused)
 {
 	cr_assert_eq(test_in_child(in_child, NULL), 0);
 }
@@ -226,6 +226,52 @@ static int64_t short_reads(void *sim)
 	check_lines(&lines, content, size, '\n');
 	free(content);
 	return 4711;
+}
+
+/* Whatever fails is told, and the next call goes on where it was. */
+static int64_t hostile(void *sim)
+{
+	AION_CLEANUP(aion_lines_close) struct aion_lines lines = {0};
+	uint64_t random = 78;
+	const size_t size = 30000;
+	char *content = test_content(size, '\n', 100, &random);
+	struct aion_lines_options options = {.buf_size = 500};
+	size_t off = 0, line_size;
+	struct aion_line line;
+	const char *end;
+	int result = -1;
+
+	assert_result(aion_sim_file_write(sim, "/f", content, size), 0);
+	while (aion_lines_open_path(&lines, "/f", &options) < 0)
+		;
+	while (result != 0) {
+		struct aion_scope scope;
+
+		aion_scope_enter(&scope, aion_after((int64_t)(test_random(&random) % 20) * AION_MICROSECOND));
+		result = aion_lines_next(&lines, &line);
+		aion_scope_leave(&scope);
+		cr_assert(result >= 0 || result == -EIO || result == -ENOMEM || result == -ECANCELED, "%d", result);
+		if (result <= 0)
+			continue;
+		end = memchr(content + off, '\n', size - off);
+		line_size = end ? (size_t)(end - content) - off : size - off;
+		cr_assert(line.size == line_size && memcmp(line.data, content + off, line_size) == 0);
+		off += line_size + (end != NULL);
+	}
+	cr_assert_eq(off, size);
+	free(content);
+	return 4711;
+}
+
+Test(lines_read, an_error_at_any_place_loses_nothing)
+{
+	for (uint64_t seed = 1; seed <= 30; seed++) {
+		struct aion_sim *sim =
+			test_sim_make(&(struct aion_sim_options){.seed = seed, .profile = AION_SIM_HOSTILE});
+
+		cr_assert_eq(test_sim_run(sim, hostile, sim), 4711);
+		test_sim_end(sim);
+	}
 }
 
 Test(lines_read, short_reads_and_errors_lose_nothing)

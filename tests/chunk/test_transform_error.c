@@ -37,7 +37,7 @@ static void check_callback(int worker_nr, int64_t fail_off)
 	}
 }
 
-TASK_TEST(transform_error, a_callbacks_error_leaves_what_was_before_it)
+SPARED_TEST(transform_error, a_callbacks_error_leaves_what_was_before_it)
 {
 	TEST_DIR();
 
@@ -76,7 +76,7 @@ static void check_cut(int worker_nr, bool is_pipe)
 		close(fds[1]);
 }
 
-TASK_TEST(transform_error, nothing_is_written_behind_a_chunk_that_failed)
+SPARED_TEST(transform_error, nothing_is_written_behind_a_chunk_that_failed)
 {
 	TEST_DIR();
 
@@ -86,7 +86,7 @@ TASK_TEST(transform_error, nothing_is_written_behind_a_chunk_that_failed)
 			check_cut(worker_nr, i % 2);
 }
 
-TASK_TEST(transform_error, a_callback_on_a_worker_ends_a_pipe)
+SPARED_TEST(transform_error, a_callback_on_a_worker_ends_a_pipe)
 {
 	TEST_DIR();
 	struct work work = {.fail_off = 0, .fail_with = -EXFULL};
@@ -105,7 +105,7 @@ TASK_TEST(transform_error, a_callback_on_a_worker_ends_a_pipe)
 	close(fds[1]);
 }
 
-TASK_TEST(transform_error, a_full_device_is_named)
+SPARED_TEST(transform_error, a_full_device_is_named)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -151,7 +151,7 @@ static void check_limit(aion_transform_fn *fn, int worker_nr)
 	}
 }
 
-TASK_TEST(transform_error, a_file_that_may_not_grow_ends_before_the_failure)
+SPARED_TEST(transform_error, a_file_that_may_not_grow_ends_before_the_failure)
 {
 	TEST_DIR();
 	const struct rlimit limit = {45000, RLIM_INFINITY};
@@ -167,7 +167,7 @@ TASK_TEST(transform_error, a_file_that_may_not_grow_ends_before_the_failure)
 	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
 }
 
-TASK_TEST(transform_error, a_pipe_without_a_reader_is_broken)
+SPARED_TEST(transform_error, a_pipe_without_a_reader_is_broken)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -185,7 +185,7 @@ TASK_TEST(transform_error, a_pipe_without_a_reader_is_broken)
 	close(fds[1]);
 }
 
-TASK_TEST(transform_error, targets_that_cannot_be_opened_are_named)
+SPARED_TEST(transform_error, targets_that_cannot_be_opened_are_named)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -220,7 +220,7 @@ TASK_TEST(transform_error, targets_that_cannot_be_opened_are_named)
 	assert_file("out", "old", 3);
 }
 
-TASK_TEST(transform_error, a_name_may_be_too_long)
+SPARED_TEST(transform_error, a_name_may_be_too_long)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "/dev/null"};
@@ -233,7 +233,7 @@ TASK_TEST(transform_error, a_name_may_be_too_long)
 	assert_result(aion_transform(&source, 1, NULL, NULL, &target, NULL), -ENAMETOOLONG);
 }
 
-TASK_TEST(transform_error, sources_are_named_and_an_atomic_target_stays)
+SPARED_TEST(transform_error, sources_are_named_and_an_atomic_target_stays)
 {
 	TEST_DIR();
 	const struct aion_source sources[] = {{.path = "in"}, {.path = "none"}};
@@ -267,7 +267,7 @@ static int64_t veto_the_end(const struct aion_chunk_progress *progress, void *un
 	return progress->source_nr ? -EXFULL : 0;
 }
 
-TASK_TEST(transform_error, the_progress_at_the_end_may_still_refuse)
+SPARED_TEST(transform_error, the_progress_at_the_end_may_still_refuse)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -290,7 +290,7 @@ static int64_t cancel_in_the_middle(const struct aion_chunk *chunk, struct aion_
 	return 0;
 }
 
-TASK_TEST(transform_error, cancelled_in_the_middle)
+SPARED_TEST(transform_error, cancelled_in_the_middle)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -354,7 +354,7 @@ static void check_stuck(aion_transform_fn *fn, int worker_nr, bool to_pipe)
 	close(fds[1]);
 }
 
-TASK_TEST(transform_error, cancelled_while_nothing_comes_or_goes)
+SPARED_TEST(transform_error, cancelled_while_nothing_comes_or_goes)
 {
 	TEST_DIR();
 
@@ -376,7 +376,7 @@ Test(transform_error, outside_of_tasks_is_refused)
 
 #ifdef AION_FAULTS
 /* Whichever allocation fails, until none does. */
-TASK_TEST(transform_error, without_memory_nothing_is_left)
+SPARED_TEST(transform_error, without_memory_nothing_is_left)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -404,7 +404,7 @@ TASK_TEST(transform_error, without_memory_nothing_is_left)
 }
 
 /* A file system without files that have no name: the temporary one has one, and is gone all the same. */
-TASK_TEST(transform_error, a_temporary_file_with_a_name_is_not_left)
+SPARED_TEST(transform_error, a_temporary_file_with_a_name_is_not_left)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -431,7 +431,7 @@ TASK_TEST(transform_error, a_temporary_file_with_a_name_is_not_left)
 	cr_assert(stat("out", &status) == 0 && (status.st_mode & 07777) == 0606);
 }
 
-TASK_TEST(transform_error, without_threads_there_are_no_workers)
+SPARED_TEST(transform_error, without_threads_there_are_no_workers)
 {
 	TEST_NEEDS_KERNEL("a machine's jobs have no threads");
 	TEST_DIR();

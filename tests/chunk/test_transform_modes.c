@@ -73,7 +73,7 @@ static void check_file(const struct kind *kind, size_t size, bool atomic, uint64
 	free(content);
 }
 
-TASK_TEST(transform_modes, files_become_what_the_callback_makes_of_them)
+SPARED_TEST(transform_modes, files_become_what_the_callback_makes_of_them)
 {
 	TEST_DIR();
 	uint64_t random = 4711;
@@ -158,7 +158,7 @@ static void check_pipe(const struct kind *kind, size_t size, bool from_pipe, uin
 	free(content);
 }
 
-TASK_TEST(transform_modes, pipes_become_what_the_callback_makes_of_them)
+SPARED_TEST(transform_modes, pipes_become_what_the_callback_makes_of_them)
 {
 	TEST_DIR();
 	uint64_t random = 815;
@@ -180,7 +180,7 @@ static int64_t feed_fifo(void *arg)
 }
 
 /* It has one writer, so it can be opened once. */
-TASK_TEST(transform_modes, a_named_pipe_is_opened_once)
+SPARED_TEST(transform_modes, a_named_pipe_is_opened_once)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "fifo"};
@@ -200,7 +200,7 @@ TASK_TEST(transform_modes, a_named_pipe_is_opened_once)
 
 /* Ranges, a pipe and an empty file between files: the copy leaves to reading what it cannot, and takes nothing twice.
  */
-TASK_TEST(transform_modes, several_sources_come_one_after_the_other)
+SPARED_TEST(transform_modes, several_sources_come_one_after_the_other)
 {
 	TEST_DIR();
 	struct aion_target target = {.path = "out"};
@@ -242,7 +242,7 @@ TASK_TEST(transform_modes, several_sources_come_one_after_the_other)
 
 /* It moves more at once than a chunk; in a file system that cannot, and from one to another, bytes are read and
  * written. */
-TASK_TEST(transform_modes, the_kernel_copies_where_it_can)
+SPARED_TEST(transform_modes, the_kernel_copies_where_it_can)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -268,7 +268,7 @@ TASK_TEST(transform_modes, the_kernel_copies_where_it_can)
 	close(out);
 }
 
-TASK_TEST(transform_modes, files_are_copied_between_file_systems)
+SPARED_TEST(transform_modes, files_are_copied_between_file_systems)
 {
 	const struct aion_source source = {.path = "/dev/shm/aion-test-transform"};
 	const struct aion_target target = {.path = "out"};
@@ -289,7 +289,7 @@ TASK_TEST(transform_modes, files_are_copied_between_file_systems)
 }
 
 /* Files that are said to be empty and are not. */
-TASK_TEST(transform_modes, proc_is_copied)
+SPARED_TEST(transform_modes, proc_is_copied)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "/proc/version"};
@@ -316,7 +316,7 @@ static int64_t note_copied(const struct aion_chunk *chunk, struct aion_output *o
 	return 17;
 }
 
-TASK_TEST(transform_modes, an_output_may_be_filled_by_hand)
+SPARED_TEST(transform_modes, an_output_may_be_filled_by_hand)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};

@@ -10,7 +10,7 @@ static mode_t mode_of(const char *name)
 	return status.st_mode & 07777;
 }
 
-TASK_TEST(transform_target, a_new_file_has_the_mode_less_the_umask)
+SPARED_TEST(transform_target, a_new_file_has_the_mode_less_the_umask)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -32,7 +32,7 @@ TASK_TEST(transform_target, a_new_file_has_the_mode_less_the_umask)
 	}
 }
 
-TASK_TEST(transform_target, an_old_files_mode_and_links_are_kept)
+SPARED_TEST(transform_target, an_old_files_mode_and_links_are_kept)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -56,7 +56,7 @@ TASK_TEST(transform_target, an_old_files_mode_and_links_are_kept)
 	cr_assert_eq(name_nr(), 3);
 }
 
-TASK_TEST(transform_target, what_is_no_file_is_written_to)
+SPARED_TEST(transform_target, what_is_no_file_is_written_to)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -72,7 +72,7 @@ TASK_TEST(transform_target, what_is_no_file_is_written_to)
 }
 
 /* Only an atomic target may be its own source. */
-TASK_TEST(transform_target, a_source_that_is_the_target_is_refused_untouched)
+SPARED_TEST(transform_target, a_source_that_is_the_target_is_refused_untouched)
 {
 	TEST_DIR();
 	struct aion_source sources[2] = {{.path = "other"}, {.path = "f"}};
@@ -107,7 +107,7 @@ TASK_TEST(transform_target, a_source_that_is_the_target_is_refused_untouched)
 	close(fd);
 }
 
-TASK_TEST(transform_target, a_descriptor_is_written_from_its_position_on)
+SPARED_TEST(transform_target, a_descriptor_is_written_from_its_position_on)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -130,7 +130,7 @@ TASK_TEST(transform_target, a_descriptor_is_written_from_its_position_on)
 	close(fd);
 }
 
-TASK_TEST(transform_target, a_descriptor_that_appends_appends)
+SPARED_TEST(transform_target, a_descriptor_that_appends_appends)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -156,7 +156,7 @@ static int64_t write_a_byte(const struct aion_chunk *chunk, struct aion_output *
 }
 
 /* Reserved and not used: given back. */
-TASK_TEST(transform_target, allocated_space_does_not_stay)
+SPARED_TEST(transform_target, allocated_space_does_not_stay)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -217,7 +217,7 @@ static void check_resume(aion_transform_fn *fn, int worker_nr, bool records, uin
 	free(content);
 }
 
-TASK_TEST(transform_target, a_run_that_failed_can_be_gone_on_with)
+SPARED_TEST(transform_target, a_run_that_failed_can_be_gone_on_with)
 {
 	TEST_DIR();
 	uint64_t random = 99;
@@ -237,7 +237,7 @@ static int64_t stop_after_a_while(const struct aion_chunk_progress *progress, vo
 }
 
 /* The kernel's copy, too, tells how far it has come. */
-TASK_TEST(transform_target, a_copy_can_be_gone_on_with)
+SPARED_TEST(transform_target, a_copy_can_be_gone_on_with)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};
@@ -269,7 +269,7 @@ static int64_t append_from_now_on(const struct aion_chunk_progress *progress, vo
 }
 
 /* copy_file_range() refuses what appends. */
-TASK_TEST(transform_target, where_the_kernels_copy_stops_reading_and_writing_go_on)
+SPARED_TEST(transform_target, where_the_kernels_copy_stops_reading_and_writing_go_on)
 {
 	TEST_DIR();
 	const struct aion_source source = {.path = "in"};

@@ -43,6 +43,16 @@
 	static void suite##_##fact##_body(void)
 #define TASK_TEST(suite, fact) TASK_TEST_AS(suite, fact, .entry_nr = 0)
 
+/* The same for one whose own faults are the only ones, also on a hostile machine: test_machine_spare(). */
+#define SPARED_TEST(suite, fact)                                                                                       \
+	static void suite##_##fact##_spared(void);                                                                     \
+	TASK_TEST(suite, fact)                                                                                         \
+	{                                                                                                              \
+		test_machine_spare();                                                                                  \
+		suite##_##fact##_spared();                                                                             \
+	}                                                                                                              \
+	static void suite##_##fact##_spared(void)
+
 /* A fact about a result, with what it was instead. */
 #define assert_result(expression, expected)                                                                            \
 	do {                                                                                                           \

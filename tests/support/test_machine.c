@@ -35,3 +35,11 @@ void test_machine_be_prompt(void)
 	aion_sim_knob_set(newest, AION_SIM_INLINE, 1000000);
 	aion_sim_knob_set(newest, AION_SIM_TRY, 1000000);
 }
+
+void test_machine_spare(void)
+{
+	if (!test_is_simulated())
+		return;
+	for (int i = AION_SIM_ERROR_EINTR + 1; i < AION_SIM_KNOB_NR; i++)
+		aion_sim_knob_set(newest, (enum aion_sim_knob)i, 0);
+}

@@ -26,4 +26,8 @@ static inline bool test_is_simulated(void)
  * is left to chance until here. Nothing strikes from now on. */
 void test_machine_be_prompt(void);
 
+/* In a task of a case that lets calls fail by itself, or none: no error is drawn from now on. Short reads and writes,
+ * interruptions, what is late or out of order go on. */
+void test_machine_spare(void);
+
 #endif
