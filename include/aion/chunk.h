@@ -107,7 +107,9 @@ struct aion_chunk_options {
 	bool records;
 	char delimiter;         /* [0; set '\n' for lines] */
 	size_t record_size_max; /* bytes with the delimiter [1 MiB, at least chunk_size]: a longer one is -EMSGSIZE */
-	bool direct;    /* O_DIRECT: past the page cache. Alignment is taken care of; a descriptor is opened anew */
+	/* O_DIRECT: past the page cache. Alignment is taken care of; a descriptor is opened anew. A file system that
+	 * cuts such a read inside a block has the rest read through the cache. */
+	bool direct;
 	bool dontcache; /* leave nothing in the page cache, where the kernel can (RWF_DONTCACHE, Linux 6.14) */
 	enum aion_chunk_on_error
 		on_error;         /* a read of a file that fails with -EIO; 4 KiB are given up at once [stop] */

@@ -20,6 +20,7 @@ enum aion__fault {
 	AION__FAULT_THREAD_CREATE, /* pthread_create fails with the value */
 	AION__FAULT_EVENTFD,       /* eventfd fails with the value */
 	AION__FAULT_TMPFILE,       /* a file without a name cannot be had */
+	AION__FAULT_DIRECT_CUT,    /* a direct read of the chunk processor's gives -value bytes at most */
 	AION__FAULT_NR,
 };
 

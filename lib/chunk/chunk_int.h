@@ -62,6 +62,7 @@ struct aion__chunk_span {
 	size_t bad_size; /* bytes substituted */
 	int64_t bad_off; /* in the file, of the first of them or of the gap */
 	bool is_end;     /* nothing comes behind what was got and the gap */
+	bool is_cached;  /* though the source is read directly: what is missing begins inside a block */
 };
 
 /* Reads once; a result as of pread(2). */
@@ -117,6 +118,8 @@ int64_t aion__chunk_open_blocking(struct aion__chunk_run *run, size_t source_idx
 void aion__chunk_close_blocking(struct aion__chunk_file *file, int64_t seen_off);
 /* How large the file is now; -1 if that says nothing. */
 AION_SUSPENDS int64_t aion__chunk_size_now(const struct aion__chunk_file *file);
+/* From now on it is read through the page cache. */
+void aion__chunk_end_direct(const struct aion__chunk_file *file);
 /* Bytes that a source has, without opening it; 0 if that is not known. */
 AION_SUSPENDS uint64_t aion__chunk_size_of(const struct aion_source *source);
 

@@ -244,6 +244,17 @@ int64_t aion__chunk_size_now(const struct aion__chunk_file *file)
 	return file->is_regular && file_stat(file->fd, &info) == 0 ? info.size : -1;
 }
 
+/* A descriptor with direct reads is always one that was opened here. One that only the ring knows keeps them. */
+void aion__chunk_end_direct(const struct aion__chunk_file *file)
+{
+	int saved = errno, flags = fcntl(file->fd, F_GETFL);
+
+	AION_ASSERT(file->is_own);
+	if (flags >= 0)
+		fcntl(file->fd, F_SETFL, flags & ~O_DIRECT);
+	errno = saved;
+}
+
 uint64_t aion__chunk_size_of(const struct aion_source *source)
 {
 	int64_t begin = source->off > 0 ? source->off : 0, size = 0;

@@ -13,6 +13,7 @@
 
 #include "assert_int.h"
 #include "chunk_int.h"
+#include "fault_int.h"
 
 int64_t aion__chunk_read(struct aion__chunk_file *file, void *buf, size_t size, int64_t off)
 {
@@ -42,22 +43,52 @@ int64_t aion__chunk_read_blocking(struct aion__chunk_file *file, void *buf, size
 	return n < 0 ? -errno : n;
 }
 
+static bool span_is_direct(const struct aion__chunk_file *file, const struct aion__chunk_span *span)
+{
+	return file->is_direct && !span->is_cached;
+}
+
+/* What a read of whole blocks has given; a network file system may cut it inside of one, and here a test. */
+static int64_t span_cut(const struct aion__chunk_file *file, const struct aion__chunk_span *span, int64_t n)
+{
+	int64_t cut = span_is_direct(file, span) ? -(int64_t)aion__fault_hit(AION__FAULT_DIRECT_CUT) : 0;
+
+	return cut && n > cut ? cut : n;
+}
+
 /* Reads at most size bytes of what is missing. */
 static AION_SUSPENDS int64_t span_read(struct aion__chunk_file *file, const struct aion__chunk_span *span,
 				       aion__chunk_read_fn *read, size_t size)
 {
-	size_t back = file->is_direct ? (size_t)(span->off + (int64_t)span->got) % AION__CHUNK_BLOCK : 0;
-	size_t whole = file->is_direct ? aion__chunk_round_up(back + size) : size;
+	bool is_direct = span_is_direct(file, span);
+	size_t back = is_direct ? (size_t)(span->off + (int64_t)span->got) % AION__CHUNK_BLOCK : 0;
+	size_t whole = is_direct ? aion__chunk_round_up(back + size) : size;
 	int64_t n;
 
 	AION_ASSERT(back <= span->got && size <= span->want - span->got);
 	n = read(file, span->buf + span->got - back, whole, span->off + (int64_t)(span->got - back));
 	if (n < 0)
 		return n;
-	n -= (int64_t)back;
+	n = span_cut(file, span, n) - (int64_t)back;
 	if (n < 0)
 		n = 0;
 	return n < (int64_t)size ? n : (int64_t)size;
+}
+
+/*
+ * Whether there is more though a read gave nothing new: it was a direct one, of a block whose beginning is there
+ * already, and the file is said to go on. What is missing is then read from where it begins, which only the page cache
+ * can do.
+ */
+static AION_SUSPENDS bool span_goes_on(const struct aion__chunk_file *file, struct aion__chunk_span *span)
+{
+	int64_t off = span->off + (int64_t)span->got;
+
+	if (!span_is_direct(file, span) || off % (int64_t)AION__CHUNK_BLOCK == 0 || aion__chunk_size_now(file) <= off)
+		return false;
+	aion__chunk_end_direct(file);
+	span->is_cached = true;
+	return true;
 }
 
 /* How much of what is missing lies in its first block. */
@@ -104,6 +135,8 @@ int64_t aion__chunk_fill(const struct aion__chunk_run *run, struct aion__chunk_f
 	unsigned failed_nr = 0;
 	int64_t n, result;
 
+	if (first != AION__CHUNK_NO_READ && first > 0)
+		first = span_cut(file, span, first);
 	for (n = first; span->got < span->want || n < 0; n = AION__CHUNK_NO_READ) {
 		if (n == AION__CHUNK_NO_READ)
 			n = span_read(file, span, read, is_narrow ? span_block(span) : span->want - span->got);
@@ -113,8 +146,10 @@ int64_t aion__chunk_fill(const struct aion__chunk_run *run, struct aion__chunk_f
 			continue;
 		}
 		if (n == 0) {
-			span->is_end = true;
-			return 0;
+			span->is_end = !span_goes_on(file, span);
+			if (span->is_end)
+				return 0;
+			continue;
 		}
 		if (n == -EINTR)
 			continue;

@@ -2,6 +2,7 @@
 /* Files of the kernel's with bytes that cannot be read, as workers see them: pread(2) says so in the kernel's place. */
 #include <sys/syscall.h>
 
+#include "fault_int.h"
 #include "test_chunk.h"
 
 /* Reads of these bytes fail; none: bad_end 0. */
@@ -110,3 +111,49 @@ SPARED_TEST(chunk_bad, the_runs_error_goes_before_bad_bytes)
 		seen_fini(&seen);
 	}
 }
+
+#ifdef AION_FAULTS
+/* A file system that cuts direct reads anywhere, once or always: only what is behind the last byte is the end. */
+static void check_cut(const char *content, size_t size, int cut, unsigned after, unsigned times)
+{
+	for (int i = 0; i < 6; i++) {
+		struct aion_chunk_options options = {
+			.chunk_size = 8192,
+			.window_nr = 3,
+			.worker_nr = i / 2,
+			.direct = true,
+			.records = i % 2,
+			.delimiter = '\n',
+			.record_size_max = size,
+		};
+		struct seen seen;
+
+		seen_init(&seen, size);
+		aion__fault_arm(AION__FAULT_DIRECT_CUT, after, times, -cut);
+		assert_result(aion_chunk_path("f", seen_note, &seen, &options), (int64_t)size);
+		cr_assert_gt(aion__fault_passed(AION__FAULT_DIRECT_CUT), after);
+		aion__fault_reset();
+		seen_is(&seen, content, 0, size);
+		seen_fini(&seen);
+	}
+}
+
+SPARED_TEST(chunk_bad, a_direct_read_that_is_cut_inside_a_block_is_no_end)
+{
+	static const int cuts[] = {1, 1000, 4095, 4097, 8191};
+	TEST_DIR();
+	uint64_t random = 31;
+	const size_t size = 50000;
+	char *content = test_content(size, '\n', 300, &random);
+
+	test_file_put("f", content, size);
+	if (!has_direct("f"))
+		cr_skip_test("/tmp has no direct reads");
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		check_cut(content, size, cuts[i], 0, 1000000);
+		check_cut(content, size, cuts[i], (unsigned)i, 1);
+		check_cut(content, size, cuts[i], 2, 2);
+	}
+	free(content);
+}
+#endif

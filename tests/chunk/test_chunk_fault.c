@@ -308,8 +308,6 @@ static int64_t many_errors(void *arg)
 
 		options.on_error = i % 2 ? AION_CHUNK_SKIP : AION_CHUNK_SUBSTITUTE;
 		options.direct = i >= 8;
-		if (options.direct) /* a disk does not cut a block: nothing new is the end */
-			aion_sim_knob_set(sim, AION_SIM_SHORT_READ, 0);
 		options.ret_final = &final;
 		options.ret_failure = &failure;
 		seen_init(&seen, SIZE);
