@@ -54,15 +54,16 @@ struct aion__chunk_run {
 
 /* A piece of a file to be read. */
 struct aion__chunk_span {
-	char *buf;       /* room for want, rounded up to a block */
-	int64_t off;     /* in the file, of buf */
-	size_t want;     /* bytes */
-	size_t got;      /* of them, from the beginning */
-	size_t gap;      /* bytes behind what was got that could not be read, and are to be skipped */
-	size_t bad_size; /* bytes substituted */
-	int64_t bad_off; /* in the file, of the first of them or of the gap */
-	bool is_end;     /* nothing comes behind what was got and the gap */
-	bool is_cached;  /* though the source is read directly: what is missing begins inside a block */
+	char *buf;         /* room for want, rounded up to a block */
+	int64_t off;       /* in the file, of buf */
+	size_t want;       /* bytes */
+	size_t got;        /* of them, from the beginning */
+	size_t gap;        /* bytes behind what was got that could not be read, and are to be skipped */
+	size_t bad_size;   /* bytes substituted */
+	int64_t bad_off;   /* in the file, of the first of them or of the gap */
+	bool is_end;       /* nothing comes behind what was got and the gap */
+	bool is_cached;    /* though the source is read directly: what is missing begins inside a block */
+	unsigned again_nr; /* reads that gave nothing new, where that is not the end */
 };
 
 /* Reads once; a result as of pread(2). */
@@ -116,10 +117,10 @@ AION_SUSPENDS void aion__chunk_close(struct aion__chunk_file *file, int64_t seen
 /* On a worker: -EAGAIN for what is better opened on the loop's thread. */
 int64_t aion__chunk_open_blocking(struct aion__chunk_run *run, size_t source_idx, struct aion__chunk_file *ret_file);
 void aion__chunk_close_blocking(struct aion__chunk_file *file, int64_t seen_off);
-/* How large the file is now; -1 if that says nothing. */
+/* How large the file is now; INT64_MAX if that says nothing; or -errno. */
 AION_SUSPENDS int64_t aion__chunk_size_now(const struct aion__chunk_file *file);
-/* From now on it is read through the page cache. */
-void aion__chunk_end_direct(const struct aion__chunk_file *file);
+/* From now on it is read through the page cache; false: that cannot be. */
+bool aion__chunk_end_direct(const struct aion__chunk_file *file);
 /* Bytes that a source has, without opening it; 0 if that is not known. */
 AION_SUSPENDS uint64_t aion__chunk_size_of(const struct aion_source *source);
 

@@ -239,20 +239,21 @@ void aion__chunk_close_blocking(struct aion__chunk_file *file, int64_t seen_off)
 
 int64_t aion__chunk_size_now(const struct aion__chunk_file *file)
 {
-	struct file_info info;
+	struct file_info info = {.size = INT64_MAX};
+	int64_t result = file->is_regular ? file_stat(file->fd, &info) : 0;
 
-	return file->is_regular && file_stat(file->fd, &info) == 0 ? info.size : -1;
+	return result < 0 ? result : info.size;
 }
 
-/* A descriptor with direct reads is always one that was opened here. One that only the ring knows keeps them. */
-void aion__chunk_end_direct(const struct aion__chunk_file *file)
+/* A descriptor with direct reads is always one that was opened here. */
+bool aion__chunk_end_direct(const struct aion__chunk_file *file)
 {
 	int saved = errno, flags = fcntl(file->fd, F_GETFL);
+	bool has_ended = flags >= 0 && fcntl(file->fd, F_SETFL, flags & ~O_DIRECT) == 0;
 
 	AION_ASSERT(file->is_own);
-	if (flags >= 0)
-		fcntl(file->fd, F_SETFL, flags & ~O_DIRECT);
 	errno = saved;
+	return has_ended;
 }
 
 uint64_t aion__chunk_size_of(const struct aion_source *source)

@@ -15,6 +15,8 @@
 #include "chunk_int.h"
 #include "fault_int.h"
 
+#define AGAIN_MAX 100
+
 int64_t aion__chunk_read(struct aion__chunk_file *file, void *buf, size_t size, int64_t off)
 {
 	const struct iovec iov = {buf, size};
@@ -76,19 +78,22 @@ static AION_SUSPENDS int64_t span_read(struct aion__chunk_file *file, const stru
 }
 
 /*
- * Whether there is more though a read gave nothing new: it was a direct one, of a block whose beginning is there
- * already, and the file is said to go on. What is missing is then read from where it begins, which only the page cache
- * can do.
+ * A read gave nothing new. 1: there is more all the same, for it was a direct one, of a block whose beginning is there
+ * already, and the file is said to go on; what is missing is then read from where it begins, which only the page cache
+ * can do. 0: it is the end; or the error.
  */
-static AION_SUSPENDS bool span_goes_on(const struct aion__chunk_file *file, struct aion__chunk_span *span)
+static AION_SUSPENDS int64_t span_goes_on(const struct aion__chunk_file *file, struct aion__chunk_span *span)
 {
-	int64_t off = span->off + (int64_t)span->got;
+	int64_t size, off = span->off + (int64_t)span->got;
 
-	if (!span_is_direct(file, span) || off % (int64_t)AION__CHUNK_BLOCK == 0 || aion__chunk_size_now(file) <= off)
-		return false;
-	aion__chunk_end_direct(file);
-	span->is_cached = true;
-	return true;
+	if (!span_is_direct(file, span) || off % (int64_t)AION__CHUNK_BLOCK == 0 || !file->is_regular)
+		return 0;
+	size = aion__chunk_size_now(file);
+	if (size <= off)
+		return size < 0 ? size : 0;
+	span->is_cached = aion__chunk_end_direct(file);
+	/* The flags of a descriptor that only the ring knows stay as they are; what the next read gives is open. */
+	return span->is_cached || span->again_nr++ < AGAIN_MAX;
 }
 
 /* How much of what is missing lies in its first block. */
@@ -106,8 +111,10 @@ static AION_SUSPENDS int64_t span_is_bad(const struct aion__chunk_run *run, stru
 	int64_t left, size = aion__chunk_size_now(file);
 	size_t bad = span_block(span);
 
+	if (size < 0)
+		return size;
 	left = size - span->off - (int64_t)span->got;
-	if (size >= 0 && left < (int64_t)bad) {
+	if (left < (int64_t)bad) {
 		if (left <= 0) { /* no bytes of the file; but one that is said to be empty may be more than that */
 			span->is_end = size > 0;
 			return size > 0 ? 0 : error;
@@ -146,9 +153,10 @@ int64_t aion__chunk_fill(const struct aion__chunk_run *run, struct aion__chunk_f
 			continue;
 		}
 		if (n == 0) {
-			span->is_end = !span_goes_on(file, span);
-			if (span->is_end)
-				return 0;
+			result = span_goes_on(file, span);
+			span->is_end = result == 0;
+			if (result <= 0)
+				return result;
 			continue;
 		}
 		if (n == -EINTR)

@@ -308,6 +308,7 @@ static int64_t many_errors(void *arg)
 
 		options.on_error = i % 2 ? AION_CHUNK_SKIP : AION_CHUNK_SUBSTITUTE;
 		options.direct = i >= 8;
+		aion_sim_knob_set(sim, AION_SIM_SHORT_READ, i % 4 < 2 ? 0 : 300000);
 		options.ret_final = &final;
 		options.ret_failure = &failure;
 		seen_init(&seen, SIZE);

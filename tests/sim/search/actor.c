@@ -25,7 +25,8 @@ static const struct choice choices[] = {
 	{act_meddle, 12},    {act_crowd, 4},        {act_timers, 2},       {act_outside, 3},
 	{act_local, 3},      {act_spin, 1},         {act_gather_opens, 3}, {act_poll_closed, 2},
 	{act_messages, 4},   {act_queue, 6},        {act_messages, 4},     {act_lock, 6},
-	{act_messages, 4},   {act_queue, 6},        {act_generator, 8},
+	{act_messages, 4},   {act_queue, 6},        {act_generator, 8},    {act_chunk, 4},
+	{act_transform, 4},  {act_lines, 4},
 };
 
 #define CHOICE_NR (sizeof(choices) / sizeof(choices[0]))
