@@ -109,7 +109,7 @@ act act_nops, act_many, act_leave_early, act_open_and_leave, act_gather_opens;  
 act act_queue;                                                                    /* act_queue.c */
 act act_lock;                                                                     /* act_lock.c */
 act act_generator;                                                                /* act_generator.c */
-act act_chunk, act_transform, act_lines;                                             /* act_chunk.c … */
+act act_chunk, act_transform, act_lines;                                          /* act_chunk.c, act_transform.c */
 act act_meddle;                                                                   /* act_meddle.c */
 
 #endif
