@@ -2,6 +2,7 @@
 #ifndef AION_H
 #define AION_H
 /* All of aion but aion/liburing.h, which needs liburing's headers. */
+#include <aion/address.h>
 #include <aion/alloc.h>
 #include <aion/barrier.h>
 #include <aion/base.h>
@@ -22,6 +23,7 @@
 #include <aion/lines.h>
 #include <aion/loop.h>
 #include <aion/map.h>
+#include <aion/message.h>
 #include <aion/metrics.h>
 #include <aion/mutex.h>
 #include <aion/offload.h>
@@ -37,6 +39,8 @@
 #include <aion/semaphore.h>
 #include <aion/signal.h>
 #include <aion/sim.h>
+#include <aion/socket.h>
+#include <aion/socket_options.h>
 #include <aion/splice.h>
 #include <aion/iter.h>
 #include <aion/iter_operator.h>

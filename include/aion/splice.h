@@ -16,7 +16,8 @@ extern "C" {
 /**
  * aion_splice - move bytes from one descriptor to another without copying them.
  * @fd_in, @fd_out: at least one is a pipe.
- * @off_in, @off_out: where in the file, bytes; NULL for a pipe, and for a file's current position, which then advances.
+ * @off_in, @off_out: where in the file, bytes; NULL for a pipe, and for a file's current position, which then
+ *   advances.
  *   aion_splice() advances the numbers by the result. An operation reads them when it is started and leaves them.
  * @size: bytes at most; above 0x7ffff000 it is clamped.
  * @flags: SPLICE_F_*.
@@ -43,6 +44,22 @@ AION_API void aion_op_splice(struct aion_op *op, int fd_in, const int64_t *off_i
  */
 AION_API AION_SUSPENDS int64_t aion_tee(int fd_in, int fd_out, size_t size, unsigned flags);
 AION_API void aion_op_tee(struct aion_op *op, int fd_in, int fd_out, size_t size, unsigned flags);
+
+/**
+ * aion_sendfile - send a part of a file through a socket (or into anything else) without copying it: two splices
+ *   and a pipe.
+ * @fd_out: where it goes.
+ * @fd_in: a file with offsets.
+ * @off: where the part begins, bytes; advances by the result. Not NULL: the file's position is not used.
+ * @size: bytes at most.
+ *
+ * Goes on until all is sent, the file ends, or an error.
+ * Result: bytes; 0 at the end of the file. Where some were sent before an error, or before the cancellation, these.
+ * Errors: -EINVAL (off is NULL or negative), -EMFILE, -ENFILE (no pipe), those of splice(2), -EPIPE and
+ *   -ECONNRESET among them, and the common ones.
+ * Suspends: yes. Thread: loop. Source: sendfile(2), pipe2(2), IORING_OP_SPLICE, Linux 5.7.
+ */
+AION_API AION_SUSPENDS int64_t aion_sendfile(int fd_out, int fd_in, int64_t *off, size_t size);
 
 #ifdef __cplusplus
 }
