@@ -115,6 +115,18 @@ static void op_retry(struct aion__engine *engine, struct aion_op *op)
 	sqe->user_data = (uintptr_t)op;
 }
 
+/* Zero-copy: the result now, the end when the kernel lets go of the buffer, which may take long. Meanwhile it holds the
+ * buffer alone: a close of the descriptor does not wait for that. */
+static void op_await_notif(struct aion__engine *engine, struct aion_op *op, int32_t result)
+{
+	op->future.result = result;
+	if (!(op->future.flags & AION__OP_LINKED))
+		return;
+	aion__op_unlink(op);
+	if (op->future.flags & AION__OP_CLOSED)
+		aion__op_close_go_on(engine, op->future.fd);
+}
+
 void aion__op_complete(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags)
 {
 	int fault = aion__fault_hit(AION__FAULT_CQE_RESULT);
@@ -133,8 +145,7 @@ void aion__op_complete(struct aion__engine *engine, struct aion_op *op, int32_t 
 	if (op->future.flags & AION__OP_HANDLER) {
 		((aion__op_handler *)op->handler)(engine, op, result, cqe_flags);
 	} else if (cqe_flags & IORING_CQE_F_MORE) {
-		/* Zero-copy: the result now, the end when the kernel lets go of the buffer. */
-		op->future.result = result;
+		op_await_notif(engine, op, result);
 	} else if (cqe_flags & IORING_CQE_F_NOTIF) {
 		aion__op_finish(engine, op, op->future.result);
 	} else {

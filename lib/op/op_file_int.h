@@ -18,6 +18,25 @@ static inline int64_t aion__op_off(int64_t off)
 	return off < 0 ? INT64_MIN : off;
 }
 
+/* The engine of this thread, or why there is none. */
+static inline int aion__op_try_begin(struct aion__engine **ret_engine)
+{
+	*ret_engine = aion__engine;
+	if (aion__unlikely(!*ret_engine))
+		return -EBUSY;
+	return aion__ring_is_alive(&(*ret_engine)->ring) ? 0 : -ECHILD;
+}
+
+/* An entry executed at once, or -EAGAIN. */
+static inline int64_t aion__op_try(struct aion__engine *engine, const struct io_uring_sqe *sqe)
+{
+	int64_t result = engine->ring.backend->call(&engine->ring, sqe);
+
+	if (result >= 0)
+		engine->inline_nr++;
+	return result;
+}
+
 /* The last operation that an aion_op_close() on this descriptor waited for may have ended: see op_close.c. */
 void aion__op_close_go_on(struct aion__engine *engine, int fd);
 

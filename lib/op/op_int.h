@@ -38,6 +38,7 @@ enum aion__op_flag {
 	AION__OP_WATCHED = 1 << 9,     /* valgrind is to be told what the kernel has filled */
 	AION__OP_BARE = 1 << 10,       /* aion_nop()'s: nothing is set but what its end and a cancel look at */
 	AION__OP_SEEN = 1 << 11,       /* of any future: part of an aion_gather() that kept no results */
+	AION__OP_RESULT_FDS = 1 << 12, /* the msghdr at addr may hold descriptors: closed if nobody receives the result */
 };
 
 /* Sees each completion (result and IORING_CQE_F_*) of an operation with AION__OP_HANDLER, on the loop's thread, while
@@ -51,6 +52,8 @@ void aion__op_finish(struct aion__engine *engine, struct aion_op *op, int64_t re
 /* A completion has come for it, which may not be the last. */
 void aion__op_complete(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags);
 void aion__op_free_jobs(struct aion__engine *engine);
+/* Nobody has received the result of an operation that is done: close what it has brought. engine: NULL where none runs. */
+void aion__op_drop_result(struct aion__engine *engine, const struct aion_op *op);
 
 int aion__op_link_slow(struct aion__engine *engine, struct aion_op *op);
 
@@ -116,10 +119,12 @@ static inline __attribute__((always_inline)) void aion__op_end(struct aion__engi
 
 /* What keeps a completion from being the plain end of its operation. */
 #if defined(AION__ASAN) || defined(AION_VALGRIND)
-#define AION__OP_NOT_PLAIN (~(unsigned)(AION__OP_RETRY | AION__OP_LINKED | AION__OP_RESULT_FD | AION__OP_BARE))
+#define AION__OP_NOT_PLAIN                                                                                             \
+	(~(unsigned)(AION__OP_RETRY | AION__OP_LINKED | AION__OP_RESULT_FD | AION__OP_RESULT_FDS | AION__OP_BARE))
 #else
 #define AION__OP_NOT_PLAIN                                                                                             \
-	(~(unsigned)(AION__OP_RETRY | AION__OP_LINKED | AION__OP_RESULT_FD | AION__OP_FILLS | AION__OP_BARE))
+	(~(unsigned)(AION__OP_RETRY | AION__OP_LINKED | AION__OP_RESULT_FD | AION__OP_RESULT_FDS | AION__OP_FILLS |    \
+		     AION__OP_BARE))
 #endif
 
 /*

@@ -108,61 +108,43 @@ void aion_op_pwritev2(struct aion_op *op, int fd, const struct iovec *iov, int i
 
 /* ---- at once */
 
-static inline int64_t op_try(struct aion__engine *engine, const struct io_uring_sqe *sqe)
-{
-	int64_t result = engine->ring.backend->call(&engine->ring, sqe);
-
-	if (result >= 0)
-		engine->inline_nr++;
-	return result;
-}
-
-/* The engine of this thread, or why there is none. */
-static inline int op_try_begin(struct aion__engine **ret_engine)
-{
-	*ret_engine = aion__engine;
-	if (aion__unlikely(!*ret_engine))
-		return -EBUSY;
-	return aion__ring_is_alive(&(*ret_engine)->ring) ? 0 : -ECHILD;
-}
-
 int64_t aion_try_pread(int fd, void *buf, size_t size, int64_t off)
 {
 	struct aion__engine *engine;
 	struct io_uring_sqe sqe;
-	int result = op_try_begin(&engine);
+	int result = aion__op_try_begin(&engine);
 
 	if (aion__unlikely(result < 0))
 		return result;
 	if (aion__unlikely(off < 0))
 		return -EINVAL;
 	io_uring_prep_read(&sqe, fd, buf, aion__op_size(size), (uint64_t)off);
-	return op_try(engine, &sqe);
+	return aion__op_try(engine, &sqe);
 }
 
 int64_t aion_try_preadv2(int fd, const struct iovec *iov, int iov_nr, int64_t off, int flags)
 {
 	struct aion__engine *engine;
 	struct io_uring_sqe sqe;
-	int result = op_try_begin(&engine);
+	int result = aion__op_try_begin(&engine);
 
 	if (aion__unlikely(result < 0))
 		return result;
 	io_uring_prep_readv2(&sqe, fd, iov, (unsigned)iov_nr, (uint64_t)off, flags);
-	return op_try(engine, &sqe);
+	return aion__op_try(engine, &sqe);
 }
 
 int64_t aion_try_openat2(int dirfd, const char *path, const struct open_how *how, size_t how_size)
 {
 	struct aion__engine *engine;
 	struct io_uring_sqe sqe;
-	int64_t result = op_try_begin(&engine);
+	int64_t result = aion__op_try_begin(&engine);
 
 	if (aion__unlikely(result < 0))
 		return result;
 	io_uring_prep_openat2(&sqe, dirfd, path, (struct open_how *)(uintptr_t)how);
 	sqe.len = aion__op_size(how_size);
-	result = op_try(engine, &sqe);
+	result = aion__op_try(engine, &sqe);
 	/* The ring may know the call where the process does not: old filters of system calls, valgrind. */
 	return result == -ENOSYS ? -EAGAIN : result;
 }

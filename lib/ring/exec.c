@@ -267,6 +267,16 @@ static int64_t exec_recvmsg(const struct io_uring_sqe *sqe)
 	return from_libc(recvmsg(sqe->fd, to_ptr(sqe->addr), (int)sqe->msg_flags));
 }
 
+static int64_t exec_bind(const struct io_uring_sqe *sqe)
+{
+	return from_libc(bind(sqe->fd, to_ptr(sqe->addr), (socklen_t)sqe->off));
+}
+
+static int64_t exec_listen(const struct io_uring_sqe *sqe)
+{
+	return from_libc(listen(sqe->fd, (int)sqe->len));
+}
+
 static int64_t exec_accept(const struct io_uring_sqe *sqe)
 {
 	if (sqe->file_index || sqe->ioprio)
@@ -325,6 +335,8 @@ static exec_fn *const exec_table[256] = {
 	[IORING_OP_RECV] = exec_recv,
 	[IORING_OP_SENDMSG] = exec_sendmsg,
 	[IORING_OP_RECVMSG] = exec_recvmsg,
+	[AION__OP_BIND] = exec_bind,
+	[AION__OP_LISTEN] = exec_listen,
 	[IORING_OP_ACCEPT] = exec_accept,
 	[IORING_OP_CONNECT] = exec_connect,
 	[IORING_OP_SOCKET] = exec_socket,

@@ -196,7 +196,7 @@ static int64_t try_other(const struct io_uring_sqe *sqe)
 	case AION__CALL_CLOSE:
 		return aion__syscall6(SYS_close, sqe->fd, 0, 0, 0, 0, 0);
 	default:
-		return -EOPNOTSUPP;
+		return aion__exec_call(sqe);
 	}
 }
 

@@ -66,6 +66,13 @@ extern struct aion__machine *(*aion__machine_default)(void);
 /* Entries for call() alone, which no ring has: calls that never block, on a descriptor that may not be the kernel's. */
 #define AION__CALL_GETFL 240 /* fcntl(fd, F_GETFL) */
 #define AION__CALL_CLOSE 241 /* close(fd) */
+/* addr: the value, the name, the two descriptors; off: the size, or where it is. */
+#define AION__CALL_GETSOCKOPT 242  /* getsockopt(fd, len, rw_flags, addr, off) */
+#define AION__CALL_SETSOCKOPT 243  /* setsockopt(fd, len, rw_flags, addr, off) */
+#define AION__CALL_GETSOCKNAME 244 /* getsockname(fd, addr, off) */
+#define AION__CALL_GETPEERNAME 245 /* getpeername(fd, addr, off) */
+#define AION__CALL_SOCKETPAIR 246  /* socketpair(fd, rw_flags, len, addr): of the machine */
+#define AION__CALL_PIPE 247 /* pipe2(addr, rw_flags): of the machine that fd is of; it holds len bytes, if it can */
 
 /* user_data that is no operation's address: low bit set. */
 #define AION__UD_CANCEL UINT64_C(1)    /* the answer to a cancel: names no frame, is dropped */

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting for one future; ending operations for good. */
 #include <errno.h>
-#include <sys/syscall.h>
 
 #include "call_int.h"
 #include "debug_int.h"
 #include "mutant_int.h"
 #include "op_int.h"
-#include "syscall_int.h"
 #include "waits_int.h"
 
 int aion__loop_refuses(struct aion_loop *loop)
@@ -224,17 +222,13 @@ int64_t aion_nop(void)
 static void op_drop(struct aion_loop *loop, struct aion_op *op)
 {
 	unsigned flags = op->future.flags;
-	int fd = (int)op->future.result;
 
 	if (loop && aion__unlikely(loop->debug))
 		aion__debug_reaped(loop, op, flags & AION__OP_RECEIVED);
 	op->future.flags |= AION__OP_RECEIVED;
-	if (op->future.state != AION__OP_DONE || !(flags & AION__OP_RESULT_FD) || flags & AION__OP_RECEIVED || fd < 0)
-		return;
-	if (loop)
-		aion__ring_call_fd(&loop->engine.ring, AION__CALL_CLOSE, fd);
-	else
-		aion__syscall6(SYS_close, fd, 0, 0, 0, 0, 0);
+	if (op->future.state == AION__OP_DONE && flags & (AION__OP_RESULT_FD | AION__OP_RESULT_FDS) &&
+	    !(flags & AION__OP_RECEIVED) && op->future.result >= 0)
+		aion__op_drop_result(loop ? &loop->engine : NULL, op);
 }
 
 void aion_op_reap(struct aion_op *op)
