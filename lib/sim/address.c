@@ -45,11 +45,16 @@ static bool ip_is_loopback(const uint8_t *ip)
 	return (ip_is_mapped(ip) && ip[MAPPED_SIZE] == 127) || memcmp(ip, loopback6, 16) == 0;
 }
 
-/* Whether what is sent to `to` reaches who is bound to `bound`. */
-static bool ip_reaches(const uint8_t *to, const uint8_t *bound)
+static bool is_v6only(const struct aion__sim_socket *socket)
+{
+	return aion__sim_option_is_on(socket, IPPROTO_IPV6, IPV6_V6ONLY);
+}
+
+/* Whether what is sent to `to` reaches the socket that is bound to `bound`. */
+static bool ip_reaches(const uint8_t *to, const uint8_t *bound, const struct aion__sim_socket *socket)
 {
 	if (memcmp(bound, any6, 16) == 0)
-		return true;
+		return !ip_is_mapped(to) || !is_v6only(socket);
 	return memcmp(to, bound, 16) == 0 || (memcmp(bound, any4, 16) == 0 && ip_is_mapped(to));
 }
 
@@ -186,25 +191,30 @@ static bool ip_is_same_port(const struct aion__sim_socket *a, const struct aion_
 	return a->domain != AF_UNIX && b->domain != AF_UNIX && a->type == b->type && b->name.port == name->port;
 }
 
+static bool shares_port(const struct aion__sim_socket *socket)
+{
+	return aion__sim_option_is_on(socket, SOL_SOCKET, SO_REUSEPORT);
+}
+
 static bool name_is_taken(const struct aion_sim *sim, const struct aion__sim_socket *socket,
 			  const struct aion__sim_name *name)
 {
 	for (const struct aion__sim_socket *other = chain_of(sim, name); other; other = other->bound_next)
 		if (unix_is_same(socket, name, other) ||
-		    (ip_is_same_port(socket, other, name) &&
-		     (ip_reaches(name->ip, other->name.ip) || ip_reaches(other->name.ip, name->ip))))
+		    (ip_is_same_port(socket, other, name) && !(shares_port(socket) && shares_port(other)) &&
+		     (ip_reaches(name->ip, other->name.ip, other) || ip_reaches(other->name.ip, name->ip, socket))))
 			return true;
 	return false;
 }
 
-/* On one port several can stand only with addresses of their own. */
+/* On one port several can stand only with addresses of their own, or by SO_REUSEPORT: then the newest is found. */
 struct aion__sim_socket *aion__sim_name_find(const struct aion_sim *sim, const struct aion__sim_socket *socket,
 					     const struct aion__sim_name *name)
 {
 	struct aion__sim_socket *other = chain_of(sim, name);
 
 	while (other && !unix_is_same(socket, name, other) &&
-	       !(ip_is_same_port(socket, other, name) && ip_reaches(name->ip, other->name.ip)))
+	       !(ip_is_same_port(socket, other, name) && ip_reaches(name->ip, other->name.ip, other)))
 		other = other->bound_next;
 	return other;
 }

@@ -6,6 +6,7 @@
 
 #include "exec_int.h"
 #include "sim_model_int.h"
+#include "sim_socket_int.h"
 
 #define DATA .has_fd = true, .moves_data = true
 #define DATA_OUT DATA, .allocates_space = true
@@ -135,10 +136,18 @@ static bool try_prepare(struct aion_sim *sim, struct io_uring_sqe *sqe)
 	case IORING_OP_WRITEV:
 		sqe->rw_flags |= RWF_NOWAIT;
 		return !(file && file->ops->is_disk && file->flags & O_DIRECT);
+	case IORING_OP_SEND:
+	case IORING_OP_RECV:
+	case IORING_OP_SENDMSG:
+	case IORING_OP_RECVMSG:
+		sqe->msg_flags |= MSG_DONTWAIT;
+		return true;
 	case IORING_OP_OPENAT:
 	case IORING_OP_OPENAT2:
 		return true;
 	case IORING_OP_NOP:
+	case IORING_OP_SOCKET:
+	case IORING_OP_SHUTDOWN:
 	case IORING_OP_STATX:
 		return true;
 	default:
@@ -170,6 +179,8 @@ int64_t aion__sim_call_now(struct aion__ring *ring, const struct io_uring_sqe *s
 
 	if (sqe->opcode == AION__CALL_GETFL || sqe->opcode == AION__CALL_CLOSE)
 		return aion__sim_fd_is_host(sqe->fd) ? aion__exec_try(sqe) : call_fd(sim, sqe);
+	if (sqe->opcode >= AION__CALL_GETSOCKOPT && sqe->opcode <= AION__CALL_PIPE)
+		return aion__sim_call_socket(sim, sqe);
 	if (aion__sim_is_host(sim, sqe))
 		return aion__exec_try(sqe);
 	result = aion__sim_injected(sim, sqe->opcode);

@@ -113,6 +113,8 @@ static void connection_make(struct aion_sim *sim, struct aion__sim_socket *clien
 {
 	struct aion__sim_socket *embryo = aion__sim_socket_new(sim, listener->domain, listener->type);
 
+	if (aion__sim_socket_is_tcp(listener))
+		aion__sim_options_inherit(embryo, listener);
 	embryo->name = client->peer_name;
 	embryo->peer_name = client->name;
 	aion__sim_socket_pair(client, embryo);

@@ -11,8 +11,10 @@
  *	parcel.c    descriptors that travel with it
  *	transfer.c  the requests: send, recv, sendmsg, recvmsg
  *
- * What is sent lies at once in the receiver's queue; what the sender's queue would hold is not modelled. Options cannot
- * be set, so that a port is free as soon as nobody listens on it or receives at it, as with SO_REUSEADDR.
+ *	option.c    options, names, pairs: calls that never block
+ *
+ * What is sent lies at once in the receiver's queue; what the sender's queue would hold is not modelled. A port is free
+ * as soon as nobody listens on it or receives at it, as with SO_REUSEADDR.
  */
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -84,6 +86,7 @@ struct aion__sim_socket {
 	int error;                     /* errno, said once */
 	struct aion__sim_socket *peer; /* NULL: it is gone, or there never was one */
 	struct aion__sim_name name, peer_name;
+	struct aion__sim_option *options; /* that have been set */
 	struct aion__sim_socket *bound_next, *bound_prev; /* of its chain in the table of names */
 	unsigned bound_chain;
 	struct aion__sim_socket *all_next, *all_prev; /* of all there are */
@@ -146,6 +149,18 @@ void aion__sim_socket_unblock(struct aion_sim *sim, struct aion__sim_blocked *bl
 void aion__sim_socket_unblock_all(struct aion_sim *sim, struct aion__sim_socket *by);
 /* The pending error as -errno, which is said once; 0: none. */
 int aion__sim_socket_take_error(struct aion__sim_socket *socket);
+
+/* ---- option.c */
+
+/* One of the AION__CALL_* about sockets, or AION__CALL_PIPE. */
+int64_t aion__sim_call_socket(struct aion_sim *sim, const struct io_uring_sqe *sqe);
+/* A number that has been set and is not 0. */
+bool aion__sim_option_is_on(const struct aion__sim_socket *socket, int level, int name);
+/* Its close resets the connection. */
+bool aion__sim_option_resets(const struct aion__sim_socket *socket);
+/* TCP: what the listener has goes over to whom it accepts. */
+void aion__sim_options_inherit(struct aion__sim_socket *socket, const struct aion__sim_socket *from);
+void aion__sim_options_free(struct aion__sim_socket *socket);
 
 /* ---- connect.c */
 

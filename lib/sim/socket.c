@@ -268,7 +268,7 @@ int aion_sim_socketpair(struct aion_sim *sim, int domain, int type, int fds[2])
 static void connection_end(struct aion_sim *sim, struct aion__sim_socket *socket)
 {
 	struct aion__sim_socket *peer = socket->peer;
-	bool is_lossy = socket->bytes.size || socket->records.nr || !socket->file;
+	bool is_lossy = socket->bytes.size || socket->records.nr || !socket->file || aion__sim_option_resets(socket);
 
 	if (!peer)
 		return;
@@ -315,6 +315,7 @@ void aion__sim_socket_end(struct aion_sim *sim, struct aion__sim_socket *socket)
 		blocked_free(socket->blocked);
 	parcels = aion__sim_socket_empty_queue(socket);
 	aion__sim_free(socket->records.ring);
+	aion__sim_options_free(socket);
 	aion__sim_free(socket);
 	aion__sim_parcels_free(sim, parcels);
 }
