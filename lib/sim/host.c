@@ -215,9 +215,35 @@ static int64_t host_connect(struct aion__sim_request *request)
 
 /* ---- two files */
 
+/* That a socket is not to be waited for only its own flag can say: what it was, to be put back; -1: it is no socket. */
+static int socket_hurry(int fd)
+{
+	int flags = type_of(fd) == S_IFSOCK ? fcntl(fd, F_GETFL) : -1;
+
+	if (flags >= 0)
+		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	return flags;
+}
+
+static void socket_calm(int fd, int flags)
+{
+	if (flags >= 0)
+		fcntl(fd, F_SETFL, flags);
+}
+
+/* Neither a pipe nor a socket, which are told not to: a terminal, say. */
+static bool may_have_to_wait(int fd, short events)
+{
+	mode_t type = type_of(fd);
+
+	return type != S_IFIFO && type != S_IFSOCK && type != S_IFREG && !is_ready(fd, events);
+}
+
 static int64_t host_splice(const struct aion_sim *sim, const struct io_uring_sqe *sqe)
 {
 	struct io_uring_sqe copy = *sqe;
+	int in_flags, out_flags;
+	int64_t result;
 
 	/* Nothing leads from one machine to the other. */
 	if (!aion__sim_fd_is_host(sqe->fd))
@@ -227,10 +253,16 @@ static int64_t host_splice(const struct aion_sim *sim, const struct io_uring_sqe
 	if (sqe->splice_flags & SPLICE_F_NONBLOCK)
 		return aion__exec_blocking(sqe);
 	/* What is no pipe may wait all the same; tee(2) refuses it. */
-	if (sqe->opcode == IORING_OP_SPLICE && (!is_ready(sqe->splice_fd_in, POLLIN) || !is_ready(sqe->fd, POLLOUT)))
+	if (sqe->opcode == IORING_OP_SPLICE &&
+	    (may_have_to_wait(sqe->splice_fd_in, POLLIN) || may_have_to_wait(sqe->fd, POLLOUT)))
 		return AION__SIM_LATER;
 	copy.splice_flags |= SPLICE_F_NONBLOCK;
-	return later_if_again(aion__exec_blocking(&copy));
+	in_flags = socket_hurry(sqe->splice_fd_in);
+	out_flags = socket_hurry(sqe->fd);
+	result = aion__exec_blocking(&copy);
+	socket_calm(sqe->fd, out_flags);
+	socket_calm(sqe->splice_fd_in, in_flags);
+	return later_if_again(result);
 }
 
 /* ---- names */

@@ -240,6 +240,31 @@ HOST_TEST(splices_wait_for_both_ends)
 	close(fd);
 }
 
+HOST_TEST(splices_wait_for_a_socket_with_too_little_room)
+{
+	int from[2], sockets[2];
+	struct aion_op splice = {0};
+	char *data = calloc(1, 1 << 20);
+
+	test_pipe(from);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+	NOTE(io_uring_prep_splice, from[0], 0, sockets[0], -1, 1, 0); /* a pipe has no offsets, full or empty */
+	cr_assert_eq(write(from[1], data, 1000), 1000);
+	while (send(sockets[0], data, 1 << 20, MSG_DONTWAIT) > 0)
+		continue;
+	io_uring_prep_splice(aion_op_sqe(&splice), from[0], -1, sockets[0], -1, 1000, 0);
+	aion_sleep(AION_MILLISECOND);
+	cr_assert(aion_op_is_in_flight(&splice));
+	cr_assert_gt(DO(io_uring_prep_recv, sockets[1], data, 1 << 20, 0), 0);
+	cr_assert_gt(aion_await(&splice.future), 0);
+	cr_assert_eq(fcntl(sockets[0], F_GETFL) & O_NONBLOCK, 0);
+	close(from[0]);
+	close(from[1]);
+	close(sockets[0]);
+	close(sockets[1]);
+	free(data);
+}
+
 /* ---- names */
 
 HOST_TEST(names_are_the_real_machine_s)
