@@ -46,6 +46,17 @@ AION_API AION_SUSPENDS int64_t aion_tee(int fd_in, int fd_out, size_t size, unsi
 AION_API void aion_op_tee(struct aion_op *op, int fd_in, int fd_out, size_t size, unsigned flags);
 
 /**
+ * aion_pipe - make a pipe.
+ * @ret_fds: the end to read from, the end to write to.
+ * @flags: O_CLOEXEC, which is not implied, O_NONBLOCK, O_DIRECT.
+ *
+ * A plain system call that never waits; no checkpoint. On a loop over a simulated machine the pipe is the machine's.
+ * Result: 0. Errors: those of pipe2(2), -EMFILE and -ENFILE among them.
+ * Suspends: no. Thread: any. Source: pipe2(2).
+ */
+AION_API int aion_pipe(int ret_fds[2], int flags);
+
+/**
  * aion_sendfile - send a part of a file through a socket (or into anything else) without copying it: two splices
  *   and a pipe.
  * @fd_out: where it goes.

@@ -78,7 +78,7 @@ void aion_op_shutdown(struct aion_op *op, int fd, int how)
 /* ---- at once */
 
 /* On the loop's machine; where no loop runs, and in what a fork has left of one, on the process's. */
-static int call_now(unsigned opcode, int fd, int level, int name, const void *address, uint64_t size)
+int aion__op_call_now(unsigned opcode, int fd, int level, int name, const void *address, uint64_t size)
 {
 	struct aion__engine *engine = aion__engine;
 	struct io_uring_sqe sqe;
@@ -92,25 +92,25 @@ static int call_now(unsigned opcode, int fd, int level, int name, const void *ad
 
 int aion_socketpair(int domain, int type, int protocol, int ret_fds[2])
 {
-	return call_now(AION__CALL_SOCKETPAIR, domain, protocol, type, ret_fds, 0);
+	return aion__op_call_now(AION__CALL_SOCKETPAIR, domain, protocol, type, ret_fds, 0);
 }
 
 int aion_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 {
-	return call_now(AION__CALL_GETSOCKOPT, fd, level, name, value, (uintptr_t)size);
+	return aion__op_call_now(AION__CALL_GETSOCKOPT, fd, level, name, value, (uintptr_t)size);
 }
 
 int aion_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 {
-	return call_now(AION__CALL_SETSOCKOPT, fd, level, name, value, size);
+	return aion__op_call_now(AION__CALL_SETSOCKOPT, fd, level, name, value, size);
 }
 
 int aion_getsockname(int fd, struct sockaddr *address, socklen_t *address_size)
 {
-	return call_now(AION__CALL_GETSOCKNAME, fd, 0, 0, address, (uintptr_t)address_size);
+	return aion__op_call_now(AION__CALL_GETSOCKNAME, fd, 0, 0, address, (uintptr_t)address_size);
 }
 
 int aion_getpeername(int fd, struct sockaddr *address, socklen_t *address_size)
 {
-	return call_now(AION__CALL_GETPEERNAME, fd, 0, 0, address, (uintptr_t)address_size);
+	return aion__op_call_now(AION__CALL_GETPEERNAME, fd, 0, 0, address, (uintptr_t)address_size);
 }

@@ -30,3 +30,8 @@ void aion_op_tee(struct aion_op *op, int fd_in, int fd_out, size_t size, unsigne
 	io_uring_prep_tee(sqe, fd_in, fd_out, aion__op_size(size), flags);
 	aion__op_commit(op, sqe);
 }
+
+int aion_pipe(int ret_fds[2], int flags)
+{
+	return aion__op_call_now(AION__CALL_PIPE, -1, 0, flags, ret_fds, 0);
+}

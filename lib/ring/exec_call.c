@@ -12,17 +12,6 @@ static void *to_ptr(uint64_t address)
 	return (void *)(uintptr_t)address;
 }
 
-/* That it holds as much is a wish. */
-static int call_pipe(const struct io_uring_sqe *sqe)
-{
-	int *fds = to_ptr(sqe->addr);
-	int result = pipe2(fds, sqe->rw_flags);
-
-	if (result == 0 && sqe->len)
-		(void)fcntl(fds[1], F_SETPIPE_SZ, (int)sqe->len);
-	return result;
-}
-
 static int call(const struct io_uring_sqe *sqe)
 {
 	switch (sqe->opcode) {
@@ -37,7 +26,7 @@ static int call(const struct io_uring_sqe *sqe)
 	case AION__CALL_SOCKETPAIR:
 		return socketpair(sqe->fd, sqe->rw_flags, (int)sqe->len, to_ptr(sqe->addr));
 	case AION__CALL_PIPE:
-		return call_pipe(sqe);
+		return pipe2(to_ptr(sqe->addr), sqe->rw_flags);
 	default:
 		errno = EOPNOTSUPP;
 		return -1;

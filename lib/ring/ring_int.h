@@ -72,7 +72,7 @@ extern struct aion__machine *(*aion__machine_default)(void);
 #define AION__CALL_GETSOCKNAME 244 /* getsockname(fd, addr, off) */
 #define AION__CALL_GETPEERNAME 245 /* getpeername(fd, addr, off) */
 #define AION__CALL_SOCKETPAIR 246  /* socketpair(fd, rw_flags, len, addr): of the machine */
-#define AION__CALL_PIPE 247 /* pipe2(addr, rw_flags): of the machine that fd is of; it holds len bytes, if it can */
+#define AION__CALL_PIPE 247        /* pipe2(addr, rw_flags): of the machine */
 
 /* user_data that is no operation's address: low bit set. */
 #define AION__UD_CANCEL UINT64_C(1)    /* the answer to a cancel: names no frame, is dropped */

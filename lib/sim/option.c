@@ -378,10 +378,10 @@ int64_t aion__sim_call_socket(struct aion_sim *sim, const struct io_uring_sqe *s
 
 	if (sqe->opcode == AION__CALL_SOCKETPAIR)
 		return call_socketpair(sim, sqe);
-	if (aion__sim_fd_is_host(sqe->fd))
-		return aion__exec_call(sqe);
 	if (sqe->opcode == AION__CALL_PIPE)
 		return call_pipe(sim, sqe);
+	if (aion__sim_fd_is_host(sqe->fd))
+		return aion__exec_call(sqe);
 	file = aion__sim_fd_file(sim, sqe->fd);
 	if (!file)
 		return -EBADF;
