@@ -78,7 +78,7 @@ void aion__op_finish(struct aion__engine *engine, struct aion_op *op, int64_t re
 		engine->watch->op_ended(engine, op, result);
 	aion__op_end(engine, op, result);
 	if (aion__unlikely(flags & AION__OP_CLOSED))
-		aion__op_close_go_on(engine, fd);
+		aion__op_close_go_on(engine, fd, result);
 }
 
 static bool fd_is_plain_file(struct aion__engine *engine, int fd)
@@ -124,7 +124,7 @@ static void op_await_notif(struct aion__engine *engine, struct aion_op *op, int3
 		return;
 	aion__op_unlink(op);
 	if (op->future.flags & AION__OP_CLOSED)
-		aion__op_close_go_on(engine, op->future.fd);
+		aion__op_close_go_on(engine, op->future.fd, result);
 }
 
 void aion__op_complete(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags)

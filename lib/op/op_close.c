@@ -14,6 +14,8 @@
 
 #include "op_file_int.h"
 
+#define TURNS_MAX 16 /* times that a close lets others run before it */
+
 /* An operation that is being closed is not cancelled, or the descriptor would leak: to be marked as cancelled already
  * keeps further cancels away. The mark is taken off for the result's sake. */
 static void close_done(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags)
@@ -75,12 +77,39 @@ static struct aion_op *fd_find_close(struct aion__engine *engine, int fd)
 	return op;
 }
 
-void aion__op_close_go_on(struct aion__engine *engine, int fd)
+static void close_look_again(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags)
+{
+	(void)result, (void)cqe_flags;
+	op->handler = close_done;
+	aion__op_unlink(op);
+	close_try(engine, op);
+}
+
+/* Standing in the list, let those run who are ready now. */
+static void close_wait(struct aion__engine *engine, struct aion_op *op)
+{
+	struct io_uring_sqe *sqe = aion__engine_sqe(engine);
+
+	op->handler = close_look_again;
+	io_uring_prep_nop(sqe);
+	sqe->user_data = (uintptr_t)op;
+}
+
+/*
+ * Who has been given bytes does not know of the close, and is likely to go on with the rest: by then the kernel might have
+ * the entry of the close and yet not have got to it, and what is started behind it would be ended by nobody. So he has
+ * his turn before. Not for ever, though: he may be somebody who always gets on.
+ */
+void aion__op_close_go_on(struct aion__engine *engine, int fd, int64_t result)
 {
 	struct aion_op *op = fd_find_close(engine, fd);
 
-	if (!op || op->fd_next)
+	if (!op || op->fd_next || op->handler == (void *)close_look_again)
 		return;
+	if (result > 0 && ++op->retry_nr <= TURNS_MAX) {
+		close_wait(engine, op);
+		return;
+	}
 	aion__op_unlink(op);
 	close_try(engine, op);
 }
@@ -96,6 +125,7 @@ void aion_op_close(struct aion_op *op, int fd)
 		aion__op_reset(engine, op, fd, AION__OP_HANDLER | AION__OP_CANCEL_SENT);
 		op->handler = close_done;
 		op->opcode = IORING_OP_CLOSE;
+		op->retry_nr = 0;
 		if (fd_find_close(engine, fd))
 			close_done(engine, op, -EBADF, 0);
 		else

@@ -40,7 +40,7 @@ static inline int64_t aion__op_try(struct aion__engine *engine, const struct io_
 /* An AION__CALL_* that takes arguments: op_socket.c. */
 int aion__op_call_now(unsigned opcode, int fd, int level, int name, const void *address, uint64_t size);
 
-/* The last operation that an aion_op_close() on this descriptor waited for may have ended: see op_close.c. */
-void aion__op_close_go_on(struct aion__engine *engine, int fd);
+/* The last operation that an aion_op_close() on this descriptor waited for may have ended, with a result: op_close.c. */
+void aion__op_close_go_on(struct aion__engine *engine, int fd, int64_t result);
 
 #endif
