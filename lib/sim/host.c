@@ -324,8 +324,8 @@ static int64_t host_attempt(struct aion_sim *sim, struct aion__sim_request *requ
 	case IORING_OP_SEND_ZC:
 	case IORING_OP_SENDMSG_ZC:
 		return host_message_zc(request);
-	case IORING_OP_ACCEPT:
-		return when_ready(sqe, POLLIN);
+	case IORING_OP_ACCEPT: /* of what does not listen the call itself tells what is wrong */
+		return fd_option(sqe->fd, SO_ACCEPTCONN) ? when_ready(sqe, POLLIN) : aion__exec_blocking(sqe);
 	case IORING_OP_CONNECT:
 		return host_connect(request);
 	case IORING_OP_SPLICE:

@@ -249,6 +249,8 @@ HOST_TEST(splices_wait_for_a_socket_with_too_little_room)
 	test_pipe(from);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
 	NOTE(io_uring_prep_splice, from[0], 0, sockets[0], -1, 1, 0); /* a pipe has no offsets, full or empty */
+	NOTE(io_uring_prep_accept, from[0], NULL, NULL, 0);
+	NOTE(io_uring_prep_accept, sockets[0], NULL, NULL, 0);
 	cr_assert_eq(write(from[1], data, 1000), 1000);
 	while (send(sockets[0], data, 1 << 20, MSG_DONTWAIT) > 0)
 		continue;
