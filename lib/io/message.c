@@ -164,10 +164,23 @@ static int64_t set_done(size_t *ret_done, size_t done, int64_t result)
 
 typedef int64_t send_fn(int fd, const void *buf, size_t size, int flags);
 
-static int64_t send_all(send_fn *send, int fd, const void *buf, size_t size, int flags, size_t *ret_done)
+static int64_t send_by_ring(int fd, const void *buf, size_t size, int flags)
 {
-	int64_t result = size ? 0 : aion_checkpoint();
-	size_t done = 0;
+	struct aion_op op;
+	int result = aion_checkpoint();
+
+	if (result < 0)
+		return result;
+	aion_op_init(&op);
+	aion_op_send(&op, fd, buf, size, flags);
+	return aion_await(&op.future);
+}
+
+/* `done` bytes have gone already. */
+static int64_t send_rest_of_all(send_fn *send, int fd, const void *buf, size_t size, int flags, size_t done,
+				size_t *ret_done)
+{
+	int64_t result = 0;
 
 	while (done < size) {
 		result = send(fd, (const char *)buf + done, size - done, flags | MSG_WAITALL);
@@ -182,14 +195,29 @@ static int64_t send_all(send_fn *send, int fd, const void *buf, size_t size, int
 	return set_done(ret_done, done, result);
 }
 
+/* Tried once. What follows is not aion_send(), which would keep the error of the ring to itself where a try had sent
+ * something: who closes the descriptor meanwhile must be heard. */
 int64_t aion_send_all(int fd, const void *buf, size_t size, int flags, size_t *ret_done)
 {
-	return send_all(aion_send, fd, buf, size, flags, ret_done);
+	int64_t result = aion_checkpoint();
+	size_t done = 0;
+
+	if (result == 0 && size)
+		result = aion_try_send(fd, buf, size, flags);
+	if (result > 0)
+		done = (size_t)result;
+	else if (result < 0 && result != -EINTR && !is_for_the_ring(result, flags))
+		return set_done(ret_done, 0, result);
+	return send_rest_of_all(send_by_ring, fd, buf, size, flags, done, ret_done);
 }
 
 int64_t aion_send_zc_all(int fd, const void *buf, size_t size, int flags, size_t *ret_done)
 {
-	return send_all(aion_send_zc, fd, buf, size, flags, ret_done);
+	int64_t result = size ? 0 : aion_checkpoint();
+
+	if (result < 0)
+		return set_done(ret_done, 0, result);
+	return send_rest_of_all(aion_send_zc, fd, buf, size, flags, 0, ret_done);
 }
 
 int64_t aion_recv_exact(int fd, void *buf, size_t size, int flags, size_t *ret_done)
