@@ -37,6 +37,7 @@
 #include <aion/retry.h>
 #include <aion/scope.h>
 #include <aion/semaphore.h>
+#include <aion/sender.h>
 #include <aion/signal.h>
 #include <aion/sim.h>
 #include <aion/socket.h>
