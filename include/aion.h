@@ -28,6 +28,7 @@
 #include <aion/mutex.h>
 #include <aion/offload.h>
 #include <aion/op.h>
+#include <aion/outlet.h>
 #include <aion/poll.h>
 #include <aion/process.h>
 #include <aion/process_pool.h>
@@ -37,7 +38,6 @@
 #include <aion/retry.h>
 #include <aion/scope.h>
 #include <aion/semaphore.h>
-#include <aion/sender.h>
 #include <aion/signal.h>
 #include <aion/sim.h>
 #include <aion/socket.h>
