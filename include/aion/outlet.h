@@ -140,7 +140,7 @@ AION_API int64_t aion_outlet_try_sendv(struct aion_outlet *outlet, const struct 
 
 /**
  * aion_outlet_write - queue a copy, and return; first wait for room if too much is queued (asyncio's write and drain).
- * @buf, @size: free again when this returns. Above the high mark by one write is possible.
+ * @buf, @size: free again when this returns. One write of each task may stand above the high mark.
  *
  * Result: 0: all is queued.
  * Errors: as aion_outlet_send_all(); after -ECANCELED and -ENOMEM nothing of it is queued.
