@@ -3,6 +3,8 @@
  * Tasks that hand all kinds of things to one outlet, at random: what arrives is, byte for byte, what they were told that
  * had been sent, in the order of their calls. On the kernel, and on machines of all profiles.
  */
+#include <linux/io_uring.h>
+
 #include "test_outlet.h"
 #include "test_sim.h"
 
@@ -374,4 +376,62 @@ Test(outlet_mixture, on_the_kernel)
 		cr_assert_eq(aion_run(mix, mixture, NULL), 0);
 		mixture_free(mixture);
 	}
+}
+
+/* What no send says by itself, since those of the ring wait on any socket. */
+SIM_TEST(outlet_mixture, a_send_that_would_have_to_wait_is_made_again_when_there_is_room)
+{
+	AION_CLEANUP(aion_outlet_close) struct aion_outlet outlet = {0};
+	char *bytes = outlet_bytes(0, 1000), *trace;
+	int fds[2];
+
+	cr_assert_eq(aion_sim_socketpair(sim, AF_UNIX, SOCK_STREAM, fds), 0);
+	aion_outlet_open(&outlet, fds[0]);
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(aion_sim_inject(sim, IORING_OP_SEND, 1, i ? -EINTR : -EAGAIN), 0);
+		assert_result(aion_outlet_write(&outlet, bytes, 1000), 0);
+		assert_result(aion_outlet_flush(&outlet), 0);
+		outlet_expect(fds[1], 0, 1000);
+	}
+	trace = test_sim_trace(sim);
+	cr_assert_not_null(strstr(trace, "poll"));
+	free(trace);
+	free(bytes);
+	aion_outlet_close(&outlet);
+	assert_result(aion_close(fds[0]), 0);
+	assert_result(aion_close(fds[1]), 0);
+}
+
+/* The descriptor can be closed, and the outlet, while a notification is to come. */
+SIM_TEST(outlet_mixture, nobody_waits_for_the_peer_of_what_was_not_copied, .seed = 5)
+{
+	struct aion_outlet outlet = {0};
+	char *bytes = outlet_bytes(0, 1000);
+	struct aion_loan loan;
+	int64_t sent_ns, closed_ns;
+	int fds[2];
+
+	for (int knob = 0; knob < AION_SIM_KNOB_NR; knob++)
+		aion_sim_knob_set(sim, (enum aion_sim_knob)knob, 0);
+	aion_sim_knob_set(sim, AION_SIM_NOTIF_LATE, 1000000);
+	cr_assert_eq(aion_sim_socketpair(sim, AF_INET, SOCK_STREAM, fds), 0);
+	aion_outlet_open(&outlet, fds[0]);
+	aion_outlet_set_zero_copy(&outlet, 100);
+	aion_outlet_lend(&outlet, &loan, bytes, 1000);
+	assert_result(aion_outlet_flush(&outlet), 0);
+	cr_assert_not(aion_future_is_done(&loan.future));
+	cr_assert_eq(loan.sent_size, (size_t)1000);
+	/* What is sent after it does not wait either. */
+	assert_result(aion_outlet_send_all(&outlet, bytes, 10, NULL), 0);
+	sent_ns = aion_now();
+	aion_outlet_close(&outlet);
+	assert_result(aion_close(fds[0]), 0);
+	closed_ns = aion_now();
+	cr_assert_not(aion_future_is_done(&loan.future));
+	assert_result(aion_await(&loan.future), 0);
+	cr_assert_gt(aion_now() - sent_ns, 5 * (closed_ns - sent_ns));
+	outlet_expect(fds[1], 0, 1000);
+	outlet_expect(fds[1], 0, 10);
+	assert_result(aion_close(fds[1]), 0);
+	free(bytes);
 }
