@@ -187,8 +187,24 @@ void aion__outlet_pushed(struct aion_outlet *outlet)
 
 /* ---- an end */
 
+/* The list is newest first; who waits is woken in the order of the stream. */
+static struct aion_loan *loans_reverse(struct aion_loan *loans)
+{
+	struct aion_loan *reversed = NULL;
+
+	while (loans) {
+		struct aion_loan *loan = loans;
+
+		loans = loan->next;
+		loan->next = reversed;
+		reversed = loan;
+	}
+	return reversed;
+}
+
 void aion__loans_end(struct aion_loan *ended)
 {
+	ended = loans_reverse(ended);
 	while (ended) {
 		struct aion_loan *loan = ended;
 
@@ -261,10 +277,9 @@ static void outlet_closed(struct aion_outlet *outlet)
 	struct aion_outlet_wait *closing = outlet->closing;
 
 	outlet_leave_held(outlet);
-	aion__free(outlet->batch);
-	outlet->batch = NULL;
 	outlet->closing = NULL;
-	aion__future_finish(aion__engine, &closing->future, 0);
+	for (; closing; closing = closing->next)
+		aion__future_finish(aion__engine, &closing->future, 0);
 }
 
 void aion__outlet_go_on(struct aion_outlet *outlet, struct aion_loan **ended)

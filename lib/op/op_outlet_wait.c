@@ -130,12 +130,13 @@ void aion_outlet_start_close(struct aion_outlet *outlet, struct aion_outlet_wait
 	struct aion_loan *ended = NULL;
 
 	wait_init(wait, AION__OUTLET_WAIT_CLOSE);
-	if (!(outlet->flags & AION__OUTLET_OPEN)) {
+	if (!(outlet->flags & AION__OUTLET_OPEN) && !outlet->closing) {
 		aion__future_finish(aion__engine, &wait->future, 0);
 		return;
 	}
 	outlet->error = -EBADF;
 	outlet->flags &= (uint8_t)~AION__OUTLET_OPEN;
+	wait->next = outlet->closing;
 	outlet->closing = wait;
 	/* The last completion may come while the cancel looks for room: nothing of the outlet is looked at after it. */
 	if (outlet->flags & AION__OUTLET_FLYING)

@@ -550,6 +550,26 @@ TASK_TEST(outlet_close, drops_what_is_not_sent_and_wakes_who_waits)
 	free(bytes);
 }
 
+TASK_TEST(outlet_close, two_may_close)
+{
+	struct aion_outlet outlet = {0};
+	char *bytes = outlet_bytes(0, 300000);
+	struct aion_outlet_wait waits[2];
+	int fds[2];
+
+	outlet_narrow_pair(fds);
+	aion_outlet_open(&outlet, fds[0]);
+	assert_result(aion_outlet_write(&outlet, bytes, 300000), 0);
+	aion_sleep(AION_MILLISECOND);
+	aion_outlet_start_close(&outlet, &waits[0]);
+	aion_outlet_start_close(&outlet, &waits[1]);
+	cr_assert_not(aion_future_is_done(&waits[1].future));
+	assert_result(aion_await(&waits[1].future), 0);
+	assert_result(aion_await(&waits[0].future), 0);
+	cr_assert_eq(test_stats().in_flight_nr, 0);
+	free(bytes);
+}
+
 TASK_TEST(outlet_close, close_of_the_descriptor_ends_what_is_in_flight)
 {
 	AION_CLEANUP(aion_outlet_close) struct aion_outlet outlet = {0};
