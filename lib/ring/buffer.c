@@ -17,15 +17,14 @@ static size_t round_up(size_t size, size_t unit)
 	return (size + unit - 1) / unit * unit;
 }
 
-/* Zeroed pages of our own, or NULL. */
-static void *pages_map(size_t size)
+void *aion__buffer_pages_map(size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-static void pages_unmap(void *memory, size_t size)
+void aion__buffer_pages_unmap(void *memory, size_t size)
 {
 	aion__annotate_open(memory, size);
 	munmap(memory, size);
@@ -93,7 +92,7 @@ static int arena_register(struct aion__arena *arena, struct aion__ring *ring)
 static void arena_free(struct aion__arena *arena)
 {
 	if (arena->memory)
-		pages_unmap(arena->memory, arena_size(arena));
+		aion__buffer_pages_unmap(arena->memory, arena_size(arena));
 	aion__free(arena->free_stack);
 	arena->ring = NULL;
 }
@@ -109,7 +108,7 @@ int aion__arena_open(struct aion__arena *arena, struct aion__ring *ring, unsigne
 	arena->buffer_nr = buffer_nr;
 	if (arena_size(arena) > ARENA_SIZE_MAX)
 		return -EINVAL;
-	arena->memory = pages_map(arena_size(arena));
+	arena->memory = aion__buffer_pages_map(arena_size(arena));
 	arena->free_stack = aion__alloc_zeroed(buffer_nr * (sizeof(arena->free_stack[0]) + sizeof(arena->is_taken[0])));
 	if (arena->memory && arena->free_stack)
 		result = arena_register(arena, ring);
@@ -162,6 +161,46 @@ void aion__arena_close(struct aion__arena *arena)
 	arena_free(arena);
 }
 
+/* ---- buffer queue */
+
+int aion__buffer_queue_open(struct aion__buffer_queue *queue, struct aion__ring *ring, uint16_t group_id,
+			    unsigned entry_nr)
+{
+	struct io_uring_buf_reg registration = {.bgid = group_id};
+	int result;
+
+	memset(queue, 0, sizeof(*queue));
+	if (!entry_nr || entry_nr > AION__BUFFER_RING_MAX)
+		return -EINVAL;
+	queue->group_id = group_id;
+	for (queue->entry_nr = 1; queue->entry_nr < entry_nr;)
+		queue->entry_nr *= 2;
+	/* It must begin a page. */
+	queue->map_size = round_up(queue->entry_nr * sizeof(struct io_uring_buf), (size_t)sysconf(_SC_PAGESIZE));
+	queue->entries = aion__buffer_pages_map(queue->map_size);
+	if (!queue->entries)
+		return -ENOMEM;
+	registration.ring_addr = (uintptr_t)queue->entries;
+	registration.ring_entries = queue->entry_nr;
+	result = ring_register(ring, IORING_REGISTER_PBUF_RING, &registration, 1);
+	if (result < 0)
+		aion__buffer_pages_unmap(queue->entries, queue->map_size);
+	else
+		queue->ring = ring;
+	return result;
+}
+
+void aion__buffer_queue_close(struct aion__buffer_queue *queue)
+{
+	const struct io_uring_buf_reg registration = {.bgid = queue->group_id};
+
+	if (!queue->ring)
+		return;
+	ring_register(queue->ring, IORING_UNREGISTER_PBUF_RING, &registration, 1);
+	aion__buffer_pages_unmap(queue->entries, queue->map_size);
+	queue->ring = NULL;
+}
+
 /* ---- buffer ring */
 
 static uint64_t taken_bit(unsigned id)
@@ -169,33 +208,23 @@ static uint64_t taken_bit(unsigned id)
 	return UINT64_C(1) << (id % 64);
 }
 
-/* One mapping: the queue, which must begin a page; the bits; the buffers, from a page on. */
+/* One mapping: the bits; the buffers, from a page on. */
 static int buffers_map(struct aion__buffer_ring *buffers)
 {
-	size_t queue_size = buffers->buffer_nr * sizeof(struct io_uring_buf);
-	size_t taken_size = round_up(buffers->buffer_nr, 64) / 8;
-	size_t head_size = round_up(queue_size + taken_size, (size_t)sysconf(_SC_PAGESIZE));
-	char *memory;
+	size_t head_size = round_up(round_up(buffers->buffer_nr, 64) / 8, (size_t)sysconf(_SC_PAGESIZE));
 
 	buffers->map_size = head_size + buffers->buffer_nr * buffers->buffer_size;
-	memory = pages_map(buffers->map_size);
-	if (!memory)
+	buffers->taken = aion__buffer_pages_map(buffers->map_size);
+	if (!buffers->taken)
 		return -ENOMEM;
-	buffers->queue = (struct io_uring_buf_ring *)memory;
-	buffers->taken = (uint64_t *)(memory + queue_size);
-	buffers->memory = memory + head_size;
+	buffers->memory = (char *)buffers->taken + head_size;
 	return 0;
 }
 
 /* Lend a buffer to the kernel; it sees it after the next advance. */
 static void buffers_lend(struct aion__buffer_ring *buffers, unsigned id)
 {
-	char *buffer = buffers->memory + id * buffers->buffer_size;
-
-	AION_ASSERT(buffers->pending_nr < buffers->buffer_nr);
-	io_uring_buf_ring_add(buffers->queue, buffer, (unsigned)buffers->buffer_size, (unsigned short)id,
-			      io_uring_buf_ring_mask(buffers->buffer_nr), buffers->pending_nr++);
-	aion__annotate_closed(buffer, buffers->buffer_size);
+	aion__buffer_queue_lend(&buffers->queue, buffers->memory + id * buffers->buffer_size, buffers->buffer_size, id);
 }
 
 static bool buffers_fit(unsigned buffer_nr, size_t buffer_size)
@@ -208,27 +237,22 @@ static bool buffers_fit(unsigned buffer_nr, size_t buffer_size)
 int aion__buffer_ring_open(struct aion__buffer_ring *buffers, struct aion__ring *ring, uint16_t group_id,
 			   unsigned buffer_nr, size_t buffer_size)
 {
-	struct io_uring_buf_reg registration = {.bgid = group_id};
 	int result;
 
 	memset(buffers, 0, sizeof(*buffers));
 	if (!buffers_fit(buffer_nr, buffer_size))
 		return -EINVAL;
-	buffers->group_id = group_id;
 	buffers->buffer_size = round_up(buffer_size, CACHE_LINE_SIZE);
 	for (buffers->buffer_nr = 1; buffers->buffer_nr < buffer_nr;)
 		buffers->buffer_nr *= 2;
 	result = buffers_map(buffers);
 	if (result < 0)
 		return result;
-	registration.ring_addr = (uintptr_t)buffers->queue;
-	registration.ring_entries = buffers->buffer_nr;
-	result = ring_register(ring, IORING_REGISTER_PBUF_RING, &registration, 1);
+	result = aion__buffer_queue_open(&buffers->queue, ring, group_id, buffers->buffer_nr);
 	if (result < 0) {
-		pages_unmap(buffers->queue, buffers->map_size);
+		aion__buffer_pages_unmap(buffers->taken, buffers->map_size);
 		return result;
 	}
-	buffers->ring = ring;
 	for (unsigned id = 0; id < buffers->buffer_nr; id++)
 		buffers_lend(buffers, id);
 	aion__buffer_ring_advance(buffers);
@@ -243,7 +267,7 @@ void *aion__buffer_ring_take(struct aion__buffer_ring *buffers, int32_t result, 
 	if (!(cqe_flags & IORING_CQE_F_BUFFER))
 		return NULL;
 	AION_BUG_ON(id >= buffers->buffer_nr || buffers->taken[id / 64] & taken_bit(id),
-		    "buffer %u of group %u comes from the kernel twice", id, buffers->group_id);
+		    "buffer %u of group %u comes from the kernel twice", id, buffers->queue.group_id);
 	buffers->taken[id / 64] |= taken_bit(id);
 	buffers->taken_nr++;
 	buffer = buffers->memory + id * buffers->buffer_size;
@@ -259,9 +283,9 @@ void aion__buffer_ring_add(struct aion__buffer_ring *buffers, void *buffer)
 	unsigned id = (unsigned)(offset / buffers->buffer_size);
 
 	AION_BUG_ON(offset % buffers->buffer_size || id >= buffers->buffer_nr, "not a buffer of group %u",
-		    buffers->group_id);
+		    buffers->queue.group_id);
 	AION_BUG_ON(!(buffers->taken[id / 64] & taken_bit(id)), "buffer %u of group %u given back twice", id,
-		    buffers->group_id);
+		    buffers->queue.group_id);
 	buffers->taken[id / 64] &= ~taken_bit(id);
 	buffers->taken_nr--;
 	buffers_lend(buffers, id);
@@ -269,8 +293,7 @@ void aion__buffer_ring_add(struct aion__buffer_ring *buffers, void *buffer)
 
 void aion__buffer_ring_advance(struct aion__buffer_ring *buffers)
 {
-	io_uring_buf_ring_advance(buffers->queue, buffers->pending_nr);
-	buffers->pending_nr = 0;
+	aion__buffer_queue_show(&buffers->queue);
 }
 
 void aion__buffer_ring_recycle(struct aion__buffer_ring *buffers, void *buffer)
@@ -281,11 +304,8 @@ void aion__buffer_ring_recycle(struct aion__buffer_ring *buffers, void *buffer)
 
 void aion__buffer_ring_close(struct aion__buffer_ring *buffers)
 {
-	const struct io_uring_buf_reg registration = {.bgid = buffers->group_id};
-
-	if (!buffers->ring)
+	if (!buffers->queue.ring)
 		return;
-	ring_register(buffers->ring, IORING_UNREGISTER_PBUF_RING, &registration, 1);
-	pages_unmap(buffers->queue, buffers->map_size);
-	buffers->ring = NULL;
+	aion__buffer_queue_close(&buffers->queue);
+	aion__buffer_pages_unmap(buffers->taken, buffers->map_size);
 }

@@ -13,6 +13,7 @@
  */
 #include <stddef.h>
 
+#include "annotate_int.h"
 #include "ring_int.h"
 
 /*
@@ -55,25 +56,65 @@ void aion__arena_put(struct aion__arena *arena, void *buffer);
 /* No operation names the arena any more. */
 void aion__arena_close(struct aion__arena *arena);
 
+/* Zeroed pages of our own, or NULL. */
+void *aion__buffer_pages_map(size_t size);
+/* Open to everybody again, and gone. */
+void aion__buffer_pages_unmap(void *memory, size_t size);
+
 /*
- * The buffer ring: a group of equal buffers lent to the kernel, which picks one when data comes (IOSQE_BUFFER_SELECT
- * with buf_group = group_id) and says in the completion which. take() gives it to the program, recycle() lends it to
- * the kernel again. When the program holds all of them, operations of the group end with -ENOBUFS.
+ * The queue in which buffers of a group are lent to the kernel, which takes the first when data comes (IOSQE_BUFFER_SELECT
+ * with buf_group = group_id) and says in the completion which. Whose memory that is the queue does not know.
  */
-struct aion__buffer_ring {
+struct aion__buffer_queue {
 	struct aion__ring *ring; /* NULL = closed */
-	struct io_uring_buf_ring *queue;
-	char *memory;
-	uint64_t *taken;    /* a bit a buffer: the program has it */
-	size_t map_size;    /* bytes of the one mapping: queue, bits, buffers */
-	size_t buffer_size; /* bytes */
-	unsigned buffer_nr; /* a power of two */
-	unsigned taken_nr;
-	uint16_t pending_nr; /* put back, not yet shown to the kernel */
+	struct io_uring_buf_ring *entries;
+	size_t map_size;   /* bytes */
+	unsigned entry_nr; /* a power of two: as many may be lent at a time */
+	uint16_t tail;     /* lent so far; the kernel has been shown entries->tail of them */
 	uint16_t group_id;
 };
 
-#define AION__BUFFER_RING_MAX 32768 /* buffers of one group */
+#define AION__BUFFER_RING_MAX 32768 /* buffers of one group lent at a time */
+
+/* entry_nr: rounded up to a power of two. -EINVAL (0, or above the maximum, or the kernel has no buffer rings), -EEXIST
+ * (the group is taken), -ENOMEM, -ECHILD. */
+int aion__buffer_queue_open(struct aion__buffer_queue *queue, struct aion__ring *ring, uint16_t group_id,
+			    unsigned entry_nr);
+/* No operation selects from the group any more. */
+void aion__buffer_queue_close(struct aion__buffer_queue *queue);
+
+/* Lend a buffer; the kernel sees it after aion__buffer_queue_show(). */
+static inline void aion__buffer_queue_lend(struct aion__buffer_queue *queue, void *buffer, size_t size, unsigned id)
+{
+	struct io_uring_buf *entry = &queue->entries->bufs[queue->tail++ & (queue->entry_nr - 1)];
+
+	/* Not as a struct: the first entry's last two bytes are the tail. */
+	entry->addr = (uintptr_t)buffer;
+	entry->len = (uint32_t)size;
+	entry->bid = (uint16_t)id;
+	aion__annotate_closed(buffer, size);
+}
+
+/* Show the kernel everything lent. */
+static inline void aion__buffer_queue_show(struct aion__buffer_queue *queue)
+{
+	__atomic_store_n(&queue->entries->tail, queue->tail, __ATOMIC_RELEASE);
+}
+
+/*
+ * The buffer ring: such a queue with a group of equal buffers in one piece of memory. take() gives a buffer to the
+ * program, recycle() lends it to the kernel again. When the program holds all of them, operations of the group end with
+ * -ENOBUFS.
+ */
+struct aion__buffer_ring {
+	struct aion__buffer_queue queue;
+	char *memory;
+	uint64_t *taken;    /* a bit a buffer: the program has it */
+	size_t map_size;    /* bytes of the mapping of bits and buffers */
+	size_t buffer_size; /* bytes */
+	unsigned buffer_nr; /* a power of two */
+	unsigned taken_nr;
+};
 
 /*
  * buffer_nr: rounded up to a power of two. buffer_size: rounded up to 64 bytes.
