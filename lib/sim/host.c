@@ -16,6 +16,7 @@
 
 #include "annotate_int.h"
 #include "exec_int.h"
+#include "sim_buffer_int.h"
 #include "sim_host_int.h"
 #include "sim_model_int.h"
 
@@ -181,6 +182,47 @@ static int64_t host_message(struct aion__sim_request *request, uint8_t opcode)
 	return request->done ? request->done : result;
 }
 
+static int64_t host_recv_selected(struct aion_sim *sim, struct aion__sim_request *request)
+{
+	struct io_uring_sqe copy = request->sqe;
+	int64_t room = aion__sim_buffer_room(sim, request), result;
+
+	request->cqe_flags = 0;
+	if (room < 0)
+		return room;
+	copy.flags = 0;
+	copy.ioprio = 0;
+	copy.addr = (uintptr_t)aion__sim_stage(request, (size_t)room);
+	copy.len = (uint32_t)room;
+	copy.msg_flags |= MSG_DONTWAIT;
+	result = aion__exec_blocking(&copy);
+	if (result > 0)
+		aion__sim_buffer_fill(sim, request, request->stage, (size_t)result);
+	return result;
+}
+
+/* Into buffers of a group, once or again and again. The kernel looks for a buffer at the beginning and whenever there is
+ * something to receive; if it is to wait first, only then. */
+static int64_t host_recv_shots(struct aion_sim *sim, struct aion__sim_request *request)
+{
+	const struct io_uring_sqe *sqe = &request->sqe;
+	int64_t result;
+
+	if (sqe->ioprio & IORING_RECVSEND_POLL_FIRST)
+		request->a = 1;
+	while (!request->a || is_ready(sqe->fd, POLLIN | POLLRDHUP)) {
+		request->a = 1;
+		request->is_multishot = sqe->ioprio & IORING_RECV_MULTISHOT;
+		result = host_recv_selected(sim, request);
+		if (result == -EAGAIN && !(sqe->msg_flags & MSG_DONTWAIT))
+			break;
+		if (result <= 0 || !request->is_multishot || aion__sim_shot_is_last(sim))
+			return result;
+		aion__sim_post_more(sim, request, result, request->cqe_flags);
+	}
+	return AION__SIM_LATER;
+}
+
 /* Copied all the same, as the kernel does over the loopback; its notification says that the buffer is free. */
 static int64_t host_message_zc(struct aion__sim_request *request)
 {
@@ -316,8 +358,11 @@ static int64_t host_attempt(struct aion_sim *sim, struct aion__sim_request *requ
 	case IORING_OP_WRITE_FIXED:
 	case IORING_OP_WRITEV:
 		return host_rw(sqe);
-	case IORING_OP_SEND:
 	case IORING_OP_RECV:
+		if (sqe->flags & IOSQE_BUFFER_SELECT)
+			return host_recv_shots(sim, request);
+		return host_message(request, sqe->opcode);
+	case IORING_OP_SEND:
 	case IORING_OP_SENDMSG:
 	case IORING_OP_RECVMSG:
 		return host_message(request, sqe->opcode);

@@ -146,6 +146,7 @@ void aion__sim_requests_fini(struct aion_sim *sim)
 void aion__sim_post_more(struct aion_sim *sim, struct aion__sim_request *request, int64_t result, uint32_t cqe_flags)
 {
 	cqe_flags |= IORING_CQE_F_MORE;
+	request->cqe_flags = 0; /* what it ends with, if it is cancelled now, has no buffer */
 	aion__sim_trace(sim, AION__SIM_EVENT_COMPLETE, request->nr, request->sqe.opcode, result, cqe_flags);
 	aion__sim_post(sim, request->sqe.user_data, result, cqe_flags);
 }

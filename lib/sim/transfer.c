@@ -221,6 +221,9 @@ int64_t aion__sim_recv(struct aion_sim *sim, struct aion__sim_request *request)
 
 	if (result < 0)
 		return result;
+	/* Who is to wait first has no look at the buffers before there is something to receive. */
+	if (request->sqe.ioprio & IORING_RECVSEND_POLL_FIRST && is_drained(request->file->socket))
+		return AION__SIM_LATER;
 	if (request->sqe.flags & IOSQE_BUFFER_SELECT)
 		return receive_shots(sim, request, recv_selected);
 	return recv_once(sim, request);
