@@ -7,6 +7,7 @@
 #include "alloc_int.h"
 #include "fault_int.h"
 #include "mutant_int.h"
+#include "op_group_int.h"
 #include "op_int.h"
 
 __thread struct aion__engine *aion__engine;
@@ -72,6 +73,7 @@ void aion__engine_fini(struct aion__engine *engine)
 		if (engine->wake_is_armed)
 			engine_end_wake(engine);
 	}
+	aion__groups_close(engine);
 	aion__ring_fini(&engine->ring);
 	aion__op_free_jobs(engine);
 	aion__free(engine->fd_ops);

@@ -64,6 +64,7 @@ struct aion__engine {
 	unsigned refused_nr;           /* enters in a row that the kernel refused while nothing moved */
 	uint64_t refused_count;        /* the ring's counts, summed, at the last of them */
 	struct aion__op_job *job_free; /* spare jobs for operations that worker threads execute */
+	struct aion__buffer_group *buffer_groups; /* AION__GROUP_NR of them, NULL until an inlet is opened */
 };
 
 /* The engine of the loop that runs on this thread, NULL if none does. */

@@ -7,6 +7,7 @@
 #include "alloc_int.h"
 #include "mutant_int.h"
 #include "op_file_int.h"
+#include "op_group_int.h"
 
 #define DATA_ALIGN ((uintptr_t)4096) /* bytes; what O_DIRECT asks for at most */
 
@@ -23,10 +24,12 @@ static void buffer_done(struct aion__engine *engine, struct aion_op *op, int32_t
 
 	(void)cqe_flags;
 	aion__op_finish(engine, op, result);
-	if (read->is_released)
+	if (read->is_released) {
 		aion__free(read);
-	else
-		aion__future_finish(engine, &read->buffer.future, op->future.result);
+		return;
+	}
+	read->buffer.size = op->future.result > 0 ? (size_t)op->future.result : 0;
+	aion__future_finish(engine, &read->buffer.future, op->future.result);
 }
 
 static struct buffer_read *buffer_alloc(size_t size)
@@ -36,14 +39,14 @@ static struct buffer_read *buffer_alloc(size_t size)
 
 	if (!read)
 		return NULL;
-	*read = (struct buffer_read){.buffer.size = size};
+	*read = (struct buffer_read){0};
 	read->buffer.data = (void *)((data + DATA_ALIGN - 1) & ~(DATA_ALIGN - 1));
 	aion_future_init(&read->buffer.future);
 	read->buffer.future.kind = AION__FUTURE_HELD;
 	return read;
 }
 
-static void buffer_start(struct buffer_read *read, int fd, int64_t off)
+static void buffer_start(struct buffer_read *read, int fd, size_t size, int64_t off)
 {
 	struct io_uring_sqe *sqe =
 		aion__op_prepare(&read->op, IORING_OP_READ, fd, AION__OP_HANDLER | AION__OP_RETRY | AION__OP_FILLS);
@@ -54,7 +57,7 @@ static void buffer_start(struct buffer_read *read, int fd, int64_t off)
 	}
 	read->op.handler = buffer_done;
 	aion__op_disown(&read->op);
-	io_uring_prep_read(sqe, fd, read->buffer.data, (unsigned)read->buffer.size, (uint64_t)aion__op_off(off));
+	io_uring_prep_read(sqe, fd, read->buffer.data, (unsigned)size, (uint64_t)aion__op_off(off));
 	aion__op_commit(&read->op, sqe);
 }
 
@@ -66,10 +69,11 @@ int aion_buffer_pread(int fd, size_t size, int64_t off, struct aion_buffer **ret
 		return -EBUSY;
 	if (!aion__ring_is_alive(&aion__engine->ring))
 		return -ECHILD;
-	read = buffer_alloc(aion__op_size(size));
+	size = aion__op_size(size);
+	read = buffer_alloc(size);
 	if (!read)
 		return -ENOMEM;
-	buffer_start(read, fd, off);
+	buffer_start(read, fd, size, off);
 	*ret_buffer = &read->buffer;
 	return 0;
 }
@@ -80,6 +84,10 @@ void aion_buffer_release(struct aion_buffer *buffer)
 
 	if (!buffer)
 		return;
+	if (buffer->future.kind != AION__FUTURE_HELD) {
+		aion__group_buffer_release(buffer);
+		return;
+	}
 	aion_future_fini(&buffer->future);
 	/* Cancelling may end it at once: only what is still in flight after that is left to its last completion. */
 	aion_op_cancel(&read->op);

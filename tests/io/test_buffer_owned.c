@@ -19,6 +19,7 @@ TASK_TEST(buffer_owned, gives_the_bytes_in_new_memory)
 	cr_assert(test_is_filled(buffer->data, 4000, 1000));
 	aion_buffer_release(buffer);
 	assert_result(aion_pread_owned(fd, 4000, SIZE - 10, &buffer), 10);
+	cr_assert_eq(buffer->size, 10);
 	cr_assert(test_is_filled(buffer->data, 10, SIZE - 10));
 	aion_buffer_release(buffer);
 	assert_result(aion_pread_owned(fd, 4000, SIZE, &buffer), 0);

@@ -180,12 +180,13 @@ static int64_t owned_several(struct actor *self, const struct shared *shared)
 	unsigned nr = (unsigned)draw_between(&self->draw, 1, OWNED_NR_MAX);
 	struct aion_buffer *buffers[OWNED_NR_MAX];
 	int64_t offs[OWNED_NR_MAX];
+	size_t sizes[OWNED_NR_MAX];
 	int64_t result = 0;
 
 	for (unsigned i = 0; i < nr; i++) {
 		offs[i] = draw_off(self, shared);
-		result = aion_buffer_pread(shared->fd, (size_t)draw_magnitude(&self->draw, 1, SIZE_MAX_ONCE), offs[i],
-					   &buffers[i]);
+		sizes[i] = (size_t)draw_magnitude(&self->draw, 1, SIZE_MAX_ONCE);
+		result = aion_buffer_pread(shared->fd, sizes[i], offs[i], &buffers[i]);
 		if (told(self, "buffer_pread", result, 0, NOT_REFUSED) != 0)
 			nr = i;
 	}
@@ -194,8 +195,8 @@ static int64_t owned_several(struct actor *self, const struct shared *shared)
 	for (unsigned i = 0; i < nr; i++) {
 		if (result >= 0 && draw_percent(&self->draw, 60)) {
 			result = aion_await(&buffers[i]->future);
-			told(self, "buffer_pread", result, (int64_t)buffers[i]->size, MAY_FILE);
-			check_read(self, shared, buffers[i]->data, buffers[i]->size, offs[i], result);
+			told(self, "buffer_pread", result, (int64_t)sizes[i], MAY_FILE);
+			check_read(self, shared, buffers[i]->data, sizes[i], offs[i], result);
 		}
 		aion_buffer_release(buffers[i]);
 	}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receiving for good with one multishot request, which the kernel ends now and then: when it finds no buffer, when it
+ * has no room for a completion. What was not received then is still in the socket, so asking again loses nothing. We
+ * end it ourselves to change the size of the buffers, and to let a peer wait whose bytes nobody takes.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "op_group_int.h"
+#include "op_int.h"
+#include "op_inlet_int.h"
+
+#define FULL_RUN 2    /* small buffers filled to the brim in a row, before large ones are asked for */
+#define SPARSE_RUN 64 /* large ones in a row for which a small one would have done */
+#define SHARE 8       /* of the buffers that are left, one inlet may hold a part of so many */
+#define SERVE_MAX 16  /* inlets in line that are helped at a time */
+
+static struct aion__buffer_group *group_of(const struct aion_inlet *inlet)
+{
+	return &((struct aion__engine *)inlet->ready.loop)->buffer_groups[inlet->size_class];
+}
+
+static void inlet_wake(struct aion_inlet *inlet)
+{
+	if (!aion__future_is_done(&inlet->ready))
+		aion__future_finish((struct aion__engine *)inlet->ready.loop, &inlet->ready, 0);
+}
+
+static void inlet_end(struct aion_inlet *inlet, int error)
+{
+	inlet->error = error;
+	inlet->has_ended = error != -ENOMEM; /* for which it is worth while to ask again */
+	inlet_wake(inlet);
+}
+
+/* ---- how many buffers, and which */
+
+/* The fewer are left the less one may hold: so those who take little always find some. */
+static unsigned held_limit(const struct aion__buffer_group *group)
+{
+	unsigned share = (group->buffer_max - group->taken_nr) / SHARE;
+
+	if (share > group->held_max)
+		share = group->held_max;
+	return share ? share : 1;
+}
+
+static bool group_has_more(const struct aion__buffer_group *group)
+{
+	return group->lent_nr || group->spare || group->buffer_nr < group->buffer_max;
+}
+
+static void inlet_note_size(struct aion_inlet *inlet, const struct aion__buffer_group *group, size_t size)
+{
+	bool does_not_suit =
+		inlet->size_class == AION__GROUP_SMALL ? size == group->buffer_size : size <= (group - 1)->buffer_size;
+
+	inlet->run_nr = does_not_suit ? (uint16_t)(inlet->run_nr + 1) : 0;
+}
+
+static bool inlet_wants_other_size(const struct aion_inlet *inlet, const struct aion__buffer_group *group)
+{
+	if (inlet->size_class == AION__GROUP_SMALL)
+		return inlet->run_nr >= FULL_RUN && group_has_more(group + 1);
+	return inlet->run_nr >= SPARSE_RUN;
+}
+
+/* ---- the request */
+
+static void line_leave(struct aion_inlet *inlet)
+{
+	*inlet->line_pprev = inlet->line_next;
+	if (inlet->line_next)
+		inlet->line_next->line_pprev = inlet->line_pprev;
+	else
+		group_of(inlet)->line_last = inlet->line_pprev;
+	inlet->line_pprev = NULL;
+}
+
+static void line_join(struct aion_inlet *inlet, struct aion__buffer_group *group)
+{
+	inlet->line_next = NULL;
+	inlet->line_pprev = group->line_last;
+	*group->line_last = inlet;
+	group->line_last = &inlet->line_next;
+}
+
+static void inlet_event(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags);
+
+static void inlet_poll(struct aion_inlet *inlet)
+{
+	struct io_uring_sqe *sqe = aion__op_prepare(&inlet->op, IORING_OP_POLL_ADD, inlet->fd, AION__OP_HANDLER);
+
+	if (!sqe) {
+		inlet_end(inlet, (int)inlet->op.future.result);
+		return;
+	}
+	inlet->op.handler = inlet_event;
+	io_uring_prep_poll_add(sqe, inlet->fd, POLLIN);
+	aion__op_commit(&inlet->op, sqe);
+	aion__op_disown(&inlet->op);
+}
+
+static void inlet_arm(struct aion_inlet *inlet, const struct aion__buffer_group *group)
+{
+	struct io_uring_sqe *sqe = aion__op_prepare(&inlet->op, IORING_OP_RECV, inlet->fd, AION__OP_HANDLER);
+
+	if (!sqe) {
+		inlet_end(inlet, (int)inlet->op.future.result);
+		return;
+	}
+	inlet->op.handler = inlet_event;
+	io_uring_prep_recv_multishot(sqe, inlet->fd, NULL, 0, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = group->queue.group_id;
+	/* The kernel would look for a buffer first, and say that there is none though there is nothing to receive. */
+	if (!group->lent_nr)
+		sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+	aion__op_commit(&inlet->op, sqe);
+	/* Whoever runs now may end before the inlet is closed. */
+	aion__op_disown(&inlet->op);
+}
+
+/* Nothing is in flight, and nothing has ended. */
+static void inlet_go_on(struct aion_inlet *inlet)
+{
+	struct aion__buffer_group *group = group_of(inlet);
+
+	AION_ASSERT(!inlet->line_pprev && !inlet->has_ended);
+	inlet->is_stopping = false;
+	if (inlet_wants_other_size(inlet, group)) {
+		inlet->size_class ^= 1;
+		inlet->run_nr = 0;
+		group = group_of(inlet);
+	}
+	if (!group->lent_nr)
+		aion__group_fill(group);
+	if (!group->lent_nr && inlet->size_class == AION__GROUP_LARGE) {
+		inlet->size_class = AION__GROUP_SMALL;
+		group = group_of(inlet);
+	}
+	if (inlet->held_nr >= held_limit(group))
+		inlet->is_paused = true;
+	else if (inlet->is_polling)
+		inlet_poll(inlet);
+	else
+		inlet_arm(inlet, group);
+}
+
+void aion__inlet_serve_line(struct aion__buffer_group *group)
+{
+	unsigned nr = group->lent_nr < SERVE_MAX ? group->lent_nr : SERVE_MAX;
+
+	while (nr-- && group->line_first) {
+		struct aion_inlet *inlet = group->line_first;
+
+		line_leave(inlet);
+		inlet_go_on(inlet);
+	}
+}
+
+void aion__inlet_resume(struct aion_inlet *inlet)
+{
+	if (inlet->held_nr > held_limit(group_of(inlet)) / 2)
+		return;
+	inlet->is_paused = false;
+	inlet_go_on(inlet);
+}
+
+/* ---- its completions */
+
+/* It had something to receive, and found no buffer. Where there is none now it waits in line for one. */
+static void inlet_found_none(struct aion_inlet *inlet)
+{
+	struct aion__buffer_group *group = group_of(inlet);
+
+	aion__group_grow(group);
+	if (group->lent_nr || inlet->size_class == AION__GROUP_LARGE)
+		inlet_go_on(inlet);
+	else
+		line_join(inlet, group);
+}
+
+/* A socket with O_NONBLOCK: the kernel does not wait there. */
+static void inlet_wait_for_input(struct aion_inlet *inlet)
+{
+	inlet->is_polling = true;
+	inlet_go_on(inlet);
+}
+
+static void inlet_shot_ended(struct aion__engine *engine, struct aion_inlet *inlet, int64_t result)
+{
+	bool is_closed = inlet->op.future.flags & AION__OP_CLOSED;
+
+	aion__op_finish(engine, &inlet->op, result);
+	result = inlet->op.future.result;
+	if (!inlet->is_open)
+		return;
+	inlet->is_polling = false;
+	if (is_closed)
+		inlet_end(inlet, -EBADF); /* nobody may ask again on that descriptor */
+	else if (result == -ENOBUFS)
+		inlet_found_none(inlet);
+	else if (result > 0 || result == -EINTR || (result == -ECANCELED && inlet->is_stopping))
+		inlet_go_on(inlet);
+	else if (result == -EAGAIN)
+		inlet_wait_for_input(inlet);
+	else
+		inlet_end(inlet, (int)result);
+}
+
+static void inlet_take(struct aion_inlet *inlet, int32_t result, uint32_t cqe_flags)
+{
+	struct aion__buffer_group *group = group_of(inlet);
+	struct aion_buffer *buffer = aion__group_take(group, cqe_flags, result > 0 ? (size_t)result : 0);
+
+	if (aion__unlikely(result <= 0 || !inlet->is_open)) {
+		aion__group_put(group, buffer);
+		return;
+	}
+	buffer->owner = inlet;
+	buffer->next = NULL;
+	*inlet->last = buffer;
+	inlet->last = &buffer->next;
+	inlet->held_nr++;
+	inlet_note_size(inlet, group, (size_t)result);
+	inlet_wake(inlet);
+}
+
+static void inlet_event(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags)
+{
+	struct aion_inlet *inlet = aion__container_of(op, struct aion_inlet, op);
+	struct aion__buffer_group *group = group_of(inlet);
+
+	if (aion__likely(cqe_flags & IORING_CQE_F_BUFFER))
+		inlet_take(inlet, result, cqe_flags);
+	if (aion__unlikely(!(cqe_flags & IORING_CQE_F_MORE))) {
+		inlet_shot_ended(engine, inlet, result);
+		/* It was to be helped, and has no need any more. */
+		if (group->line_first && group->lent_nr)
+			aion__inlet_serve_line(group);
+	} else if (inlet->held_nr >= held_limit(group) || inlet_wants_other_size(inlet, group)) {
+		inlet->is_stopping = true;
+		aion_op_cancel(op);
+	}
+}
+
+/* ---- for the caller */
+
+int aion_inlet_open(struct aion_inlet *inlet, int fd)
+{
+	struct aion__engine *engine = aion__engine;
+	int result;
+
+	AION_BUG_ON(inlet->is_open, "inlet opened while open");
+	if (!engine)
+		return -EBUSY;
+	if (!aion__ring_is_alive(&engine->ring))
+		return -ECHILD;
+	result = aion__groups_open(engine);
+	if (result < 0)
+		return result;
+	memset(inlet, 0, sizeof(*inlet));
+	inlet->fd = fd;
+	inlet->is_open = true;
+	inlet->last = &inlet->first;
+	aion_future_init(&inlet->ready);
+	inlet->ready.loop = (struct aion_loop *)engine;
+	inlet_go_on(inlet);
+	return 0;
+}
+
+/* Nothing is in the queue. */
+static int64_t inlet_try_end(struct aion_inlet *inlet)
+{
+	int error = inlet->error;
+
+	if (!inlet->is_open)
+		return -EBADF;
+	if (inlet->has_ended)
+		return error;
+	inlet->error = 0;
+	if (error)
+		return error;
+	if (!aion_op_is_in_flight(&inlet->op) && !inlet->is_paused && !inlet->line_pprev)
+		inlet_go_on(inlet);
+	/* Who cannot go on has an error, or will be woken. */
+	if (inlet->error)
+		return inlet_try_end(inlet);
+	if (aion__future_is_done(&inlet->ready))
+		inlet->ready.waiters = 0;
+	return -EAGAIN;
+}
+
+int64_t aion_inlet_try_next(struct aion_inlet *inlet, struct aion_buffer **ret_buffer)
+{
+	struct aion_buffer *buffer = inlet->first;
+
+	if (aion__unlikely(!buffer))
+		return inlet_try_end(inlet);
+	inlet->first = buffer->next;
+	if (aion__likely(!buffer->next))
+		inlet->last = &inlet->first;
+	*ret_buffer = buffer;
+	return (int64_t)buffer->size;
+}
+
+int64_t aion_inlet_try_read(struct aion_inlet *inlet, void *buf, size_t size)
+{
+	size_t done = 0;
+
+	if (!size)
+		return 0;
+	while (done < size && inlet->first) {
+		struct aion_buffer *buffer = inlet->first;
+		size_t piece = buffer->size < size - done ? buffer->size : size - done;
+
+		memcpy((char *)buf + done, buffer->data, piece);
+		done += piece;
+		buffer->data = (char *)buffer->data + piece;
+		buffer->size -= piece;
+		if (!buffer->size) {
+			aion_inlet_try_next(inlet, &buffer);
+			aion_buffer_release(buffer);
+		}
+	}
+	return done ? (int64_t)done : inlet_try_end(inlet);
+}
+
+void aion_inlet_stop(struct aion_inlet *inlet)
+{
+	struct aion_buffer *buffer;
+
+	if (!inlet->is_open)
+		return;
+	inlet->is_open = false;
+	inlet->is_paused = false;
+	inlet_wake(inlet);
+	if (inlet->line_pprev)
+		line_leave(inlet);
+	/* In a forked child all of it is the parent's. */
+	if (!aion__ring_is_alive(&((struct aion__engine *)inlet->ready.loop)->ring))
+		return;
+	while (inlet->first) {
+		aion_inlet_try_next(inlet, &buffer);
+		aion_buffer_release(buffer);
+	}
+	for (unsigned i = 0; i < AION__GROUP_NR && inlet->held_nr; i++)
+		aion__group_forget(&((struct aion__engine *)inlet->ready.loop)->buffer_groups[i], inlet);
+	aion_op_cancel(&inlet->op);
+}
