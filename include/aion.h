@@ -12,6 +12,7 @@
 #include <aion/chunk.h>
 #include <aion/cleanups.h>
 #include <aion/condition.h>
+#include <aion/conn.h>
 #include <aion/dir.h>
 #include <aion/dump.h>
 #include <aion/event.h>
@@ -43,6 +44,7 @@
 #include <aion/socket.h>
 #include <aion/socket_options.h>
 #include <aion/splice.h>
+#include <aion/inlet.h>
 #include <aion/iter.h>
 #include <aion/iter_operator.h>
 #include <aion/iter_source.h>
