@@ -9,7 +9,7 @@
  * little comes at a time.
  *
  * Whoever holds many buffers (what has come and was not taken counts) is given no more until he has released some: his
- * peer then waits, as with any full socket. Where the loop runs out of buffers inlets wait in line; nothing is lost.
+ * peer then waits, as with any full socket. Nothing is lost by that, and nobody who gives back waits for others.
  * For "the common" errors see the top of file.h.
  */
 #include <aion/buffer.h>
@@ -25,18 +25,12 @@ struct aion_inlet {
 	struct aion_future ready;  /* done: there is something to be taken */
 	struct aion_buffer *first; /* received and not yet taken */
 	struct aion_buffer **last;
-	struct aion_inlet *line_next; /* who waits for buffers behind it */
-	struct aion_inlet **line_pprev;
 	int32_t fd;
 	int32_t error;      /* what ended it */
 	uint16_t held_nr;   /* buffers on its account: in its queue, and lent */
 	uint16_t run_nr;    /* buffers in a row that say that another size is better */
 	uint8_t size_class; /* of the buffers that it asks for */
-	bool is_open;
-	bool has_ended;   /* nothing more comes: the end of the stream, or the error */
-	bool is_stopping; /* its request has been asked to end, to be made anew */
-	bool is_paused;   /* it holds too many */
-	bool is_polling;  /* of a socket with O_NONBLOCK: the request waits, and receives nothing */
+	uint8_t flags;      /* see lib/op/op_inlet_int.h */
 };
 
 /**

@@ -31,6 +31,13 @@ static const struct {
 
 unsigned aion__group_buffer_max[AION__GROUP_NR];
 
+/* A buffer beyond the groups' bounds, from the allocator: this, then its memory. */
+struct aion__buffer_single {
+	struct aion__buffer_single *next;
+	struct aion__buffer_single **pprev;
+	struct aion_buffer buffer;
+};
+
 static size_t slab_size(const struct aion__buffer_group *group)
 {
 	return group->stride << group->slab_shift;
@@ -47,7 +54,8 @@ static int group_open(struct aion__engine *engine, struct aion__buffer_group *gr
 	group->buffer_max = aion__group_buffer_max[size] ? aion__group_buffer_max[size] : sizes[size].buffer_max;
 	group->lent_target = sizes[size].lent_min;
 	group->held_max = sizes[size].held_max;
-	group->line_last = &group->line_first;
+	if (group->buffer_max > group->held_max * AION__GROUP_SHARE)
+		group->plenty_nr = group->buffer_max - group->held_max * AION__GROUP_SHARE;
 	AION_ASSERT(group->buffer_max <= AION__GROUP_SLAB_MAX << group->slab_shift);
 	return aion__buffer_queue_open(&group->queue, &engine->ring, (uint16_t)(GROUP_ID_FIRST + size),
 				       sizes[size].lent_max);
@@ -84,6 +92,8 @@ void aion__groups_close(struct aion__engine *engine)
 		aion__buffer_queue_close(&group->queue);
 		for (unsigned slab = 0; slab < AION__GROUP_SLAB_MAX && group->slabs[slab]; slab++)
 			aion__buffer_pages_unmap(group->slabs[slab], slab_size(group));
+		while (group->singles)
+			aion__group_free_single(&group->singles->buffer);
 	}
 	aion__free(engine->buffer_groups);
 	engine->buffer_groups = NULL;
@@ -149,7 +159,7 @@ void aion__group_grow(struct aion__buffer_group *group)
 	aion__group_fill(group);
 }
 
-void aion__group_put(struct aion__buffer_group *group, struct aion_buffer *buffer)
+static inline void group_put(struct aion__buffer_group *group, struct aion_buffer *buffer)
 {
 	AION_BUG_ON(buffer->future.state != AION__BUFFER_TAKEN, "a received buffer is given back twice");
 	group->taken_nr--;
@@ -162,8 +172,44 @@ void aion__group_put(struct aion__buffer_group *group, struct aion_buffer *buffe
 		group->spare = buffer;
 		aion__annotate_closed((char *)buffer + COLOUR_SIZE, group->buffer_size);
 	}
-	if (aion__unlikely(group->line_first != NULL))
-		aion__inlet_serve_line(group);
+}
+
+void aion__group_put(struct aion__buffer_group *group, struct aion_buffer *buffer)
+{
+	group_put(group, buffer);
+}
+
+struct aion_buffer *aion__group_make_single(struct aion__buffer_group *group)
+{
+	struct aion__buffer_single *single = aion__alloc(sizeof(*single) + group->buffer_size);
+
+	if (!single)
+		return NULL;
+	single->buffer = (struct aion_buffer){.data = single + 1, .size = group->buffer_size};
+	single->buffer.future.loop = (struct aion_loop *)aion__engine;
+	single->buffer.future.waiters = AION__WAITERS_DONE;
+	single->buffer.future.flags = AION__GROUP_SINGLE | group->size;
+	single->next = group->singles;
+	single->pprev = &group->singles;
+	if (single->next)
+		single->next->pprev = &single->next;
+	group->singles = single;
+	return &single->buffer;
+}
+
+struct aion_buffer *aion__group_single_of(void *data)
+{
+	return &((struct aion__buffer_single *)data - 1)->buffer;
+}
+
+void aion__group_free_single(struct aion_buffer *buffer)
+{
+	struct aion__buffer_single *single = aion__container_of(buffer, struct aion__buffer_single, buffer);
+
+	*single->pprev = single->next;
+	if (single->next)
+		single->next->pprev = single->pprev;
+	aion__free(single);
 }
 
 void aion__group_buffer_release(struct aion_buffer *buffer)
@@ -174,8 +220,11 @@ void aion__group_buffer_release(struct aion_buffer *buffer)
 		    "received buffer given back on another thread than its loop's");
 	if (owner)
 		owner->held_nr--;
-	aion__group_put(aion__group_of(buffer), buffer);
-	if (owner && aion__unlikely(owner->is_paused))
+	if (aion__likely(!(buffer->future.flags & AION__GROUP_SINGLE)))
+		group_put(aion__group_of(buffer), buffer);
+	else
+		aion__group_free_single(buffer);
+	if (owner && aion__unlikely(owner->flags & AION__INLET_PAUSED))
 		aion__inlet_resume(owner);
 }
 
@@ -187,4 +236,7 @@ void aion__group_forget(struct aion__buffer_group *group, const struct aion_inle
 		if (buffer->future.state == AION__BUFFER_TAKEN && buffer->owner == owner)
 			buffer->owner = NULL;
 	}
+	for (struct aion__buffer_single *single = group->singles; single; single = single->next)
+		if (single->buffer.owner == owner)
+			single->buffer.owner = NULL;
 }

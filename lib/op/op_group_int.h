@@ -20,7 +20,12 @@ enum aion__group_size {
 	AION__GROUP_NR,
 };
 
+#define AION__GROUP_SHARE 8       /* of the buffers that are left, one inlet may hold a part of so many */
 #define AION__GROUP_SLAB_MAX 128U /* pieces of memory of a group */
+
+#define AION__GROUP_SINGLE 0x80U /* in a buffer's future.flags: it is one of the singles */
+
+struct aion__buffer_single;
 
 struct aion__buffer_group {
 	struct aion__buffer_queue queue;
@@ -33,11 +38,10 @@ struct aion__buffer_group {
 	unsigned lent_nr;
 	unsigned lent_target; /* so many are to be lent, if there are so many */
 	unsigned taken_nr;
-	unsigned held_max; /* buffers on one inlet's account, where there are plenty */
-	uint8_t size;      /* enum aion__group_size: its place among the loop's groups */
-	/* Inlets that have found none: who came first is helped first. */
-	struct aion_inlet *line_first;
-	struct aion_inlet **line_last;
+	unsigned plenty_nr; /* as long as no more are taken, held_max is what one inlet may have on its account */
+	unsigned held_max;
+	uint8_t size;                        /* enum aion__group_size: its place among the loop's groups */
+	struct aion__buffer_single *singles; /* buffers beyond the bound, each its own */
 	char *slabs[AION__GROUP_SLAB_MAX];
 };
 
@@ -55,6 +59,11 @@ void aion__group_grow(struct aion__buffer_group *group);
 void aion__group_wrong_buffer(const struct aion__buffer_group *group, unsigned id);
 /* The program gives a buffer back that is on nobody's account. */
 void aion__group_put(struct aion__buffer_group *group, struct aion_buffer *buffer);
+/* One of the size of a group's, from the allocator and in no group; its size is the room. NULL: no memory. */
+struct aion_buffer *aion__group_make_single(struct aion__buffer_group *group);
+void aion__group_free_single(struct aion_buffer *buffer);
+/* The single buffer whose data that is. */
+struct aion_buffer *aion__group_single_of(void *data);
 /* aion_buffer_release() of a received one. */
 void aion__group_buffer_release(struct aion_buffer *buffer);
 /* Whoever goes, no buffer is on his account any more. */
@@ -76,7 +85,8 @@ static inline struct aion_buffer *aion__group_buffer(const struct aion__buffer_g
 
 static inline struct aion__buffer_group *aion__group_of(const struct aion_buffer *buffer)
 {
-	return &((struct aion__engine *)buffer->future.loop)->buffer_groups[(uint8_t)buffer->future.flags];
+	return &((struct aion__engine *)buffer->future.loop)
+			->buffer_groups[buffer->future.flags & (AION__GROUP_SINGLE - 1)];
 }
 
 /* Take the buffer that a completion names; size bytes of it are filled. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "op_group_int.h"
 #include "op_int.h"
@@ -14,15 +15,13 @@
 
 #define FULL_RUN 2    /* small buffers filled to the brim in a row, before large ones are asked for */
 #define SPARSE_RUN 64 /* large ones in a row for which a small one would have done */
-#define SHARE 8       /* of the buffers that are left, one inlet may hold a part of so many */
-#define SERVE_MAX 16  /* inlets in line that are helped at a time */
 
 static struct aion__buffer_group *group_of(const struct aion_inlet *inlet)
 {
 	return &((struct aion__engine *)inlet->ready.loop)->buffer_groups[inlet->size_class];
 }
 
-static void inlet_wake(struct aion_inlet *inlet)
+static inline void inlet_wake(struct aion_inlet *inlet)
 {
 	if (!aion__future_is_done(&inlet->ready))
 		aion__future_finish((struct aion__engine *)inlet->ready.loop, &inlet->ready, 0);
@@ -31,19 +30,21 @@ static void inlet_wake(struct aion_inlet *inlet)
 static void inlet_end(struct aion_inlet *inlet, int error)
 {
 	inlet->error = error;
-	inlet->has_ended = error != -ENOMEM; /* for which it is worth while to ask again */
+	if (error != -ENOMEM) /* for which it is worth while to ask again */
+		inlet->flags |= AION__INLET_ENDED;
 	inlet_wake(inlet);
 }
 
 /* ---- how many buffers, and which */
 
 /* The fewer are left the less one may hold: so those who take little always find some. */
-static unsigned held_limit(const struct aion__buffer_group *group)
+static inline unsigned held_limit(const struct aion__buffer_group *group)
 {
-	unsigned share = (group->buffer_max - group->taken_nr) / SHARE;
+	unsigned share;
 
-	if (share > group->held_max)
-		share = group->held_max;
+	if (aion__likely(group->taken_nr <= group->plenty_nr))
+		return group->held_max;
+	share = (group->buffer_max - group->taken_nr) / AION__GROUP_SHARE;
 	return share ? share : 1;
 }
 
@@ -52,7 +53,7 @@ static bool group_has_more(const struct aion__buffer_group *group)
 	return group->lent_nr || group->spare || group->buffer_nr < group->buffer_max;
 }
 
-static void inlet_note_size(struct aion_inlet *inlet, const struct aion__buffer_group *group, size_t size)
+static inline void inlet_note_size(struct aion_inlet *inlet, const struct aion__buffer_group *group, size_t size)
 {
 	bool does_not_suit =
 		inlet->size_class == AION__GROUP_SMALL ? size == group->buffer_size : size <= (group - 1)->buffer_size;
@@ -60,7 +61,7 @@ static void inlet_note_size(struct aion_inlet *inlet, const struct aion__buffer_
 	inlet->run_nr = does_not_suit ? (uint16_t)(inlet->run_nr + 1) : 0;
 }
 
-static bool inlet_wants_other_size(const struct aion_inlet *inlet, const struct aion__buffer_group *group)
+static inline bool inlet_wants_other_size(const struct aion_inlet *inlet, const struct aion__buffer_group *group)
 {
 	if (inlet->size_class == AION__GROUP_SMALL)
 		return inlet->run_nr >= FULL_RUN && group_has_more(group + 1);
@@ -68,24 +69,6 @@ static bool inlet_wants_other_size(const struct aion_inlet *inlet, const struct 
 }
 
 /* ---- the request */
-
-static void line_leave(struct aion_inlet *inlet)
-{
-	*inlet->line_pprev = inlet->line_next;
-	if (inlet->line_next)
-		inlet->line_next->line_pprev = inlet->line_pprev;
-	else
-		group_of(inlet)->line_last = inlet->line_pprev;
-	inlet->line_pprev = NULL;
-}
-
-static void line_join(struct aion_inlet *inlet, struct aion__buffer_group *group)
-{
-	inlet->line_next = NULL;
-	inlet->line_pprev = group->line_last;
-	*group->line_last = inlet;
-	group->line_last = &inlet->line_next;
-}
 
 static void inlet_event(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags);
 
@@ -123,13 +106,36 @@ static void inlet_arm(struct aion_inlet *inlet, const struct aion__buffer_group 
 	aion__op_disown(&inlet->op);
 }
 
+/* There is something to receive, and no buffer of the group: once, into memory of its own. */
+static void inlet_receive_alone(struct aion_inlet *inlet)
+{
+	struct aion_buffer *buffer = aion__group_make_single(group_of(inlet));
+	struct io_uring_sqe *sqe;
+
+	if (!buffer) {
+		inlet_end(inlet, -ENOMEM);
+		return;
+	}
+	sqe = aion__op_prepare(&inlet->op, IORING_OP_RECV, inlet->fd, AION__OP_HANDLER | AION__OP_FILLS);
+	if (!sqe) {
+		aion__group_free_single(buffer);
+		inlet_end(inlet, (int)inlet->op.future.result);
+		return;
+	}
+	inlet->flags |= AION__INLET_ALONE;
+	inlet->op.handler = inlet_event;
+	io_uring_prep_recv(sqe, inlet->fd, buffer->data, buffer->size, MSG_DONTWAIT);
+	aion__op_commit(&inlet->op, sqe);
+	aion__op_disown(&inlet->op);
+}
+
 /* Nothing is in flight, and nothing has ended. */
 static void inlet_go_on(struct aion_inlet *inlet)
 {
 	struct aion__buffer_group *group = group_of(inlet);
 
-	AION_ASSERT(!inlet->line_pprev && !inlet->has_ended);
-	inlet->is_stopping = false;
+	AION_ASSERT(!(inlet->flags & (AION__INLET_ENDED | AION__INLET_PAUSED)));
+	inlet->flags &= (uint8_t)~AION__INLET_STOPPING;
 	if (inlet_wants_other_size(inlet, group)) {
 		inlet->size_class ^= 1;
 		inlet->run_nr = 0;
@@ -142,36 +148,27 @@ static void inlet_go_on(struct aion_inlet *inlet)
 		group = group_of(inlet);
 	}
 	if (inlet->held_nr >= held_limit(group))
-		inlet->is_paused = true;
-	else if (inlet->is_polling)
+		inlet->flags |= AION__INLET_PAUSED;
+	else if (inlet->flags & AION__INLET_POLLING)
 		inlet_poll(inlet);
 	else
 		inlet_arm(inlet, group);
-}
-
-void aion__inlet_serve_line(struct aion__buffer_group *group)
-{
-	unsigned nr = group->lent_nr < SERVE_MAX ? group->lent_nr : SERVE_MAX;
-
-	while (nr-- && group->line_first) {
-		struct aion_inlet *inlet = group->line_first;
-
-		line_leave(inlet);
-		inlet_go_on(inlet);
-	}
 }
 
 void aion__inlet_resume(struct aion_inlet *inlet)
 {
 	if (inlet->held_nr > held_limit(group_of(inlet)) / 2)
 		return;
-	inlet->is_paused = false;
+	inlet->flags &= (uint8_t)~AION__INLET_PAUSED;
 	inlet_go_on(inlet);
 }
 
 /* ---- its completions */
 
-/* It had something to receive, and found no buffer. Where there is none now it waits in line for one. */
+/*
+ * It had something to receive, and found no buffer. Where there is none at all, who holds some waits until he has given
+ * some back; who holds none gets one beyond the bound, so nobody waits for others.
+ */
 static void inlet_found_none(struct aion_inlet *inlet)
 {
 	struct aion__buffer_group *group = group_of(inlet);
@@ -179,14 +176,16 @@ static void inlet_found_none(struct aion_inlet *inlet)
 	aion__group_grow(group);
 	if (group->lent_nr || inlet->size_class == AION__GROUP_LARGE)
 		inlet_go_on(inlet);
+	else if (inlet->held_nr)
+		inlet->flags |= AION__INLET_PAUSED;
 	else
-		line_join(inlet, group);
+		inlet_receive_alone(inlet);
 }
 
 /* A socket with O_NONBLOCK: the kernel does not wait there. */
 static void inlet_wait_for_input(struct aion_inlet *inlet)
 {
-	inlet->is_polling = true;
+	inlet->flags |= AION__INLET_POLLING;
 	inlet_go_on(inlet);
 }
 
@@ -196,14 +195,14 @@ static void inlet_shot_ended(struct aion__engine *engine, struct aion_inlet *inl
 
 	aion__op_finish(engine, &inlet->op, result);
 	result = inlet->op.future.result;
-	if (!inlet->is_open)
+	if (!(inlet->flags & AION__INLET_OPEN))
 		return;
-	inlet->is_polling = false;
+	inlet->flags &= (uint8_t) ~(AION__INLET_POLLING | AION__INLET_ALONE);
 	if (is_closed)
 		inlet_end(inlet, -EBADF); /* nobody may ask again on that descriptor */
 	else if (result == -ENOBUFS)
 		inlet_found_none(inlet);
-	else if (result > 0 || result == -EINTR || (result == -ECANCELED && inlet->is_stopping))
+	else if (result > 0 || result == -EINTR || (result == -ECANCELED && inlet->flags & AION__INLET_STOPPING))
 		inlet_go_on(inlet);
 	else if (result == -EAGAIN)
 		inlet_wait_for_input(inlet);
@@ -211,38 +210,58 @@ static void inlet_shot_ended(struct aion__engine *engine, struct aion_inlet *inl
 		inlet_end(inlet, (int)result);
 }
 
-static void inlet_take(struct aion_inlet *inlet, int32_t result, uint32_t cqe_flags)
+static inline void inlet_queue(struct aion_inlet *inlet, struct aion_buffer *buffer)
 {
-	struct aion__buffer_group *group = group_of(inlet);
-	struct aion_buffer *buffer = aion__group_take(group, cqe_flags, result > 0 ? (size_t)result : 0);
-
-	if (aion__unlikely(result <= 0 || !inlet->is_open)) {
-		aion__group_put(group, buffer);
-		return;
-	}
 	buffer->owner = inlet;
 	buffer->next = NULL;
 	*inlet->last = buffer;
 	inlet->last = &buffer->next;
 	inlet->held_nr++;
-	inlet_note_size(inlet, group, (size_t)result);
 	inlet_wake(inlet);
+}
+
+static inline void inlet_take(struct aion_inlet *inlet, struct aion__buffer_group *group, int32_t result,
+			      uint32_t cqe_flags)
+{
+	struct aion_buffer *buffer = aion__group_take(group, cqe_flags, result > 0 ? (size_t)result : 0);
+
+	if (aion__unlikely(result <= 0 || !(inlet->flags & AION__INLET_OPEN))) {
+		aion__group_put(group, buffer);
+		return;
+	}
+	inlet_note_size(inlet, group, (size_t)result);
+	inlet_queue(inlet, buffer);
+}
+
+/* What was received into memory of its own. */
+static void inlet_take_single(struct aion_inlet *inlet, int32_t result)
+{
+	struct aion_buffer *buffer = aion__group_single_of((void *)(uintptr_t)inlet->op.addr);
+
+	/* Before the program may see it, and before it goes. */
+	aion__op_give_back(&inlet->op, result);
+	inlet->op.future.flags &= (uint16_t)~AION__OP_FILLS;
+	if (result > 0 && inlet->flags & AION__INLET_OPEN) {
+		buffer->size = (size_t)result;
+		inlet_queue(inlet, buffer);
+	} else {
+		aion__group_free_single(buffer);
+	}
 }
 
 static void inlet_event(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags)
 {
 	struct aion_inlet *inlet = aion__container_of(op, struct aion_inlet, op);
-	struct aion__buffer_group *group = group_of(inlet);
+	struct aion__buffer_group *group = &engine->buffer_groups[inlet->size_class];
 
 	if (aion__likely(cqe_flags & IORING_CQE_F_BUFFER))
-		inlet_take(inlet, result, cqe_flags);
+		inlet_take(inlet, group, result, cqe_flags);
 	if (aion__unlikely(!(cqe_flags & IORING_CQE_F_MORE))) {
+		if (inlet->flags & AION__INLET_ALONE)
+			inlet_take_single(inlet, result);
 		inlet_shot_ended(engine, inlet, result);
-		/* It was to be helped, and has no need any more. */
-		if (group->line_first && group->lent_nr)
-			aion__inlet_serve_line(group);
 	} else if (inlet->held_nr >= held_limit(group) || inlet_wants_other_size(inlet, group)) {
-		inlet->is_stopping = true;
+		inlet->flags |= AION__INLET_STOPPING;
 		aion_op_cancel(op);
 	}
 }
@@ -254,7 +273,7 @@ int aion_inlet_open(struct aion_inlet *inlet, int fd)
 	struct aion__engine *engine = aion__engine;
 	int result;
 
-	AION_BUG_ON(inlet->is_open, "inlet opened while open");
+	AION_BUG_ON(inlet->flags & AION__INLET_OPEN, "inlet opened while open");
 	if (!engine)
 		return -EBUSY;
 	if (!aion__ring_is_alive(&engine->ring))
@@ -264,7 +283,7 @@ int aion_inlet_open(struct aion_inlet *inlet, int fd)
 		return result;
 	memset(inlet, 0, sizeof(*inlet));
 	inlet->fd = fd;
-	inlet->is_open = true;
+	inlet->flags = AION__INLET_OPEN;
 	inlet->last = &inlet->first;
 	aion_future_init(&inlet->ready);
 	inlet->ready.loop = (struct aion_loop *)engine;
@@ -272,22 +291,32 @@ int aion_inlet_open(struct aion_inlet *inlet, int fd)
 	return 0;
 }
 
-/* Nothing is in the queue. */
-static int64_t inlet_try_end(struct aion_inlet *inlet)
+static __attribute__((noinline)) int64_t inlet_try_end(struct aion_inlet *inlet)
 {
 	int error = inlet->error;
 
-	if (!inlet->is_open)
+	if (!(inlet->flags & AION__INLET_OPEN))
 		return -EBADF;
-	if (inlet->has_ended)
+	if (inlet->flags & AION__INLET_ENDED)
 		return error;
 	inlet->error = 0;
 	if (error)
 		return error;
-	if (!aion_op_is_in_flight(&inlet->op) && !inlet->is_paused && !inlet->line_pprev)
+	if (inlet->op.future.state != AION__OP_IN_FLIGHT && !(inlet->flags & AION__INLET_PAUSED))
 		inlet_go_on(inlet);
 	/* Who cannot go on has an error, or will be woken. */
 	if (inlet->error)
+		return inlet_try_end(inlet);
+	if (aion__future_is_done(&inlet->ready))
+		inlet->ready.waiters = 0;
+	return -EAGAIN;
+}
+
+/* Nothing is in the queue. */
+static inline int64_t inlet_try_nothing(struct aion_inlet *inlet)
+{
+	if (aion__unlikely((inlet->flags ^ AION__INLET_OPEN) | inlet->error ||
+			   inlet->op.future.state != AION__OP_IN_FLIGHT))
 		return inlet_try_end(inlet);
 	if (aion__future_is_done(&inlet->ready))
 		inlet->ready.waiters = 0;
@@ -298,8 +327,8 @@ int64_t aion_inlet_try_next(struct aion_inlet *inlet, struct aion_buffer **ret_b
 {
 	struct aion_buffer *buffer = inlet->first;
 
-	if (aion__unlikely(!buffer))
-		return inlet_try_end(inlet);
+	if (!buffer)
+		return inlet_try_nothing(inlet);
 	inlet->first = buffer->next;
 	if (aion__likely(!buffer->next))
 		inlet->last = &inlet->first;
@@ -326,20 +355,18 @@ int64_t aion_inlet_try_read(struct aion_inlet *inlet, void *buf, size_t size)
 			aion_buffer_release(buffer);
 		}
 	}
-	return done ? (int64_t)done : inlet_try_end(inlet);
+	return done ? (int64_t)done : inlet_try_nothing(inlet);
 }
 
 void aion_inlet_stop(struct aion_inlet *inlet)
 {
 	struct aion_buffer *buffer;
 
-	if (!inlet->is_open)
+	if (!(inlet->flags & AION__INLET_OPEN))
 		return;
-	inlet->is_open = false;
-	inlet->is_paused = false;
+	inlet->flags &= (uint8_t)~AION__INLET_OPEN;
+	inlet->flags &= (uint8_t)~AION__INLET_PAUSED;
 	inlet_wake(inlet);
-	if (inlet->line_pprev)
-		line_leave(inlet);
 	/* In a forked child all of it is the parent's. */
 	if (!aion__ring_is_alive(&((struct aion__engine *)inlet->ready.loop)->ring))
 		return;

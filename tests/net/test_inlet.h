@@ -10,7 +10,7 @@
 #include "test_task.h"
 
 #include "op_group_int.h"
-#include "engine_int.h"
+#include "op_inlet_int.h"
 
 struct test_pair {
 	int fds[2];

@@ -77,11 +77,11 @@ TASK_TEST(inlet_pressure, who_takes_nothing_is_given_no_more_and_loses_nothing)
 		if (i % 10 == 0)
 			test_let_come();
 	}
-	cr_assert(inlet.is_paused);
+	cr_assert(inlet.flags & AION__INLET_PAUSED);
 	/* What the kernel had in hand when it was told to stop came, too. */
 	cr_assert_leq(inlet.held_nr, test_group(AION__GROUP_SMALL)->held_max + 32);
 	hear_filled(&inlet, 0, poured, &large_nr);
-	cr_assert(!inlet.is_paused);
+	cr_assert(!(inlet.flags & AION__INLET_PAUSED));
 	test_say(pair, "on");
 	test_hear(&inlet, "on");
 	aion_inlet_close(&inlet);
@@ -117,20 +117,13 @@ static void crowd_close(struct crowd *crowd)
 		test_pair_close(crowd->pairs[i]);
 	}
 	cr_assert_eq(test_group(AION__GROUP_SMALL)->taken_nr, 0);
-	cr_assert_null(test_group(AION__GROUP_SMALL)->line_first);
 }
 
-static int64_t hear_second(void *inlet)
-{
-	test_hear(inlet, "second");
-	return 0;
-}
-
-TASK_TEST(inlet_pressure, without_buffers_all_wait_in_line_and_lose_nothing)
+/* Who holds one gives it back first; who holds none is given one beyond the bound. */
+TASK_TEST(inlet_pressure, without_buffers_who_holds_none_still_receives)
 {
 	static struct crowd crowd;
 	struct aion_buffer *held[BUFFER_NR], *none;
-	struct aion_group group;
 
 	crowd_open(&crowd);
 	for (int i = 0; i < BUFFER_NR; i++) {
@@ -140,20 +133,41 @@ TASK_TEST(inlet_pressure, without_buffers_all_wait_in_line_and_lose_nothing)
 	cr_assert_eq(test_group(AION__GROUP_SMALL)->lent_nr, 0);
 	for (int i = 0; i < PAIR_NR; i++)
 		test_say(crowd.pairs[i], "second");
-	test_let_come();
-	for (int i = 0; i < PAIR_NR; i++)
-		assert_result(aion_inlet_try_next(&crowd.inlets[i], &none), -EAGAIN);
-	/* One buffer serves all that hold none, one after the other. */
-	aion_group_enter(&group);
-	for (int i = BUFFER_NR - 1; i < PAIR_NR; i++)
-		aion_spawn(&group, hear_second, &crowd.inlets[i]);
-	test_let_come();
-	aion_buffer_release(held[BUFFER_NR - 1]);
-	assert_result(aion_group_leave(&group, 0), 0);
-	for (int i = 0; i < BUFFER_NR - 1; i++)
-		aion_buffer_release(held[i]);
-	for (int i = 0; i < BUFFER_NR - 1; i++)
+	for (int i = BUFFER_NR; i < PAIR_NR; i++)
 		test_hear(&crowd.inlets[i], "second");
+	for (int i = 0; i < BUFFER_NR; i++) {
+		assert_result(aion_inlet_try_next(&crowd.inlets[i], &none), -EAGAIN);
+		cr_assert_arr_eq(held[i]->data, "first", 5);
+		aion_buffer_release(held[i]);
+		test_hear(&crowd.inlets[i], "second");
+	}
+	crowd_close(&crowd);
+}
+
+TASK_TEST(inlet_pressure, buffers_beyond_the_bound_outlive_the_inlet)
+{
+	static struct crowd crowd;
+	struct aion_buffer *held[PAIR_NR];
+
+	crowd_open(&crowd);
+	for (int i = 0; i < PAIR_NR; i++) {
+		test_say(crowd.pairs[i], "text");
+		assert_result(aion_inlet_next(&crowd.inlets[i], &held[i]), 4);
+	}
+	cr_assert_eq(test_group(AION__GROUP_SMALL)->taken_nr, BUFFER_NR);
+	cr_assert_not_null(test_group(AION__GROUP_SMALL)->singles);
+	for (int i = 0; i < PAIR_NR; i++)
+		aion_inlet_close(&crowd.inlets[i]);
+	memset(crowd.inlets, 0xff, sizeof(crowd.inlets));
+	for (int i = 0, kept = 0; i < PAIR_NR; i++) {
+		cr_assert_arr_eq(held[i]->data, "text", 4);
+		if (held[i]->future.flags & AION__GROUP_SINGLE && !kept)
+			kept = 1;
+		else
+			aion_buffer_release(held[i]);
+	}
+	/* What is not given back goes with the loop. */
+	memset(crowd.inlets, 0, sizeof(crowd.inlets));
 	crowd_close(&crowd);
 }
 
