@@ -144,7 +144,7 @@ TASK_TEST(inlet_receive, o_nonblock_changes_nothing)
 	cr_assert_eq(fcntl(pair.fds[0], F_SETFL, O_NONBLOCK), 0);
 	OPEN_INLET(inlet, pair);
 	for (int i = 0; i < 10; i++) {
-		char text[16];
+		char text[24];
 
 		snprintf(text, sizeof(text), "number %d", i);
 		test_say(pair, text);
