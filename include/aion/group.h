@@ -37,7 +37,7 @@ struct aion_group {
 	struct aion_group_error errors[AION_GROUP_ERROR_MAX];
 	bool is_open;
 	bool cancel_seen; /* a child or the body ended with -ECANCELED on an outer scope's account */
-	bool keeps_going; /* an error does not cancel the rest: the loop's own group */
+	bool keeps_going; /* an error does not cancel the rest: aion_group_keep_going(), and the loop's own group */
 };
 
 /* Options of a task; all zero = the defaults. */
@@ -75,6 +75,15 @@ AION_API AION_SUSPENDS int64_t aion_group_leave(struct aion_group *group, int64_
 
 /** aion_group_cancel - aion_scope_cancel() of the group. Suspends: no. Thread: loop. Source: none. */
 AION_API void aion_group_cancel(struct aion_group *group);
+
+/**
+ * aion_group_keep_going - from now on an error of a child or of the body does not cancel the rest. For tasks that have
+ *   nothing to do with each other: connections, say.
+ * @group: open. Errors are kept and reported as ever.
+ *
+ * Suspends: no. Thread: loop. Source: none.
+ */
+AION_API void aion_group_keep_going(struct aion_group *group);
 
 /**
  * aion_group_errors - the errors that the group has kept, in the order in which they came.

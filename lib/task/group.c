@@ -93,6 +93,12 @@ void aion_group_cancel(struct aion_group *group)
 	aion__scope_cancel(&group->scope, AION_REASON_USER);
 }
 
+void aion_group_keep_going(struct aion_group *group)
+{
+	AION_BUG_ON(!group->is_open, "group that is not open told to keep going");
+	group->keeps_going = true;
+}
+
 size_t aion_group_errors(const struct aion_group *group, const struct aion_group_error **ret_errors)
 {
 	if (ret_errors)

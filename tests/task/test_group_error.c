@@ -260,3 +260,24 @@ TEST_IN_TASK(group_error, names_are_cut_and_terminated)
 	cr_assert_eq(strlen(errors[0].name), AION_TASK_NAME_MAX - 1);
 	return 0;
 }
+
+TEST_IN_TASK(group_error, a_group_that_keeps_going_lets_the_others_finish)
+{
+	struct aion_group group;
+	const struct aion_group_error *errors;
+	int counter = 0;
+
+	aion_group_enter(&group);
+	aion_group_keep_going(&group);
+	aion_spawn(&group, test_return, test_number(-EIO));
+	aion_spawn(&group, test_yield_return, test_number(-ENOSPC));
+	aion_spawn(&group, test_sleep_1ms, NULL);
+	cr_assert_eq(aion_sleep(AION_MILLISECOND), 0);
+	aion_spawn(&group, test_count, &counter);
+	cr_assert_eq(aion_group_leave(&group, 0), -EIO);
+	cr_assert_eq(counter, 1);
+	cr_assert_eq(aion_scope_reason(&group.scope), AION_REASON_NONE);
+	cr_assert_eq(aion_group_errors(&group, &errors), 2);
+	cr_assert_eq(errors[1].code, -ENOSPC);
+	return 0;
+}
