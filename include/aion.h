@@ -2,6 +2,7 @@
 #ifndef AION_H
 #define AION_H
 /* All of aion but aion/liburing.h, which needs liburing's headers. */
+#include <aion/accept.h>
 #include <aion/address.h>
 #include <aion/alloc.h>
 #include <aion/barrier.h>
@@ -22,6 +23,7 @@
 #include <aion/group.h>
 #include <aion/limiter.h>
 #include <aion/lines.h>
+#include <aion/listener.h>
 #include <aion/loop.h>
 #include <aion/map.h>
 #include <aion/message.h>
