@@ -14,6 +14,7 @@
  *
  * Who the other side is: aion_getpeername() of the connection, when it is asked for.
  */
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include <aion/op.h>
@@ -26,25 +27,34 @@ extern "C" {
 #define AION_ACCEPT_BATCH 16     /* requests in flight at most, where connections are counted */
 #define AION_ACCEPT_KEEP 16      /* descriptors that can wait to be received without memory being allocated */
 
+struct aion_accept;
+
+/* Private: a request for a connection, or for all that come. */
+struct aion__accept_request {
+	struct aion_op op;
+	struct aion_accept *accept;
+};
+
 /* The caller's memory, from open to close; all zero = closed. The fields are private. */
 struct aion_accept {
-	struct aion_op ops[AION_ACCEPT_BATCH]; /* the first is the multishot one */
-	struct aion_future ready;              /* done: there is a descriptor or an error to be taken */
-	int32_t *queue;                        /* a ring of descriptors that nobody has received yet */
-	size_t queue_max;                      /* its size, a power of two */
-	size_t queue_head;                     /* counts what was taken, */
-	size_t queue_tail;                     /* and what came */
-	size_t room;                           /* connections allowed, for which no request is in flight */
-	size_t lost_nr;
+	struct aion__accept_request requests[AION_ACCEPT_BATCH]; /* the first is the multishot one */
+	struct aion_future ready;                                /* done: it is worth while to look again */
+	int32_t *queue;    /* a ring of descriptors that nobody has received yet */
+	size_t queue_max;  /* its size, a power of two */
+	size_t queue_head; /* counts what was taken, */
+	size_t queue_tail; /* and what came */
+	size_t room;       /* connections allowed, for which no request is in flight */
+	size_t lost_nr;    /* closed at once, for want of memory to keep them */
 	size_t waiter_nr;
+	unsigned flying_nr; /* requests in flight */
+	unsigned odd_nr;    /* connections in a row that broke before they were accepted */
 	int32_t fd;
 	int32_t flags;
-	int32_t error;   /* to be told once, or for good */
-	uint32_t odd_nr; /* connections in a row that were broken before they were accepted */
+	int32_t error; /* to be told */
 	bool is_open;
+	bool is_started; /* somebody has asked for a connection */
 	bool is_ended;   /* the error stays */
 	bool wants_poll; /* the kernel does not wait on this descriptor by itself */
-	bool is_polling; /* the first request waits for readiness */
 	int32_t kept[AION_ACCEPT_KEEP];
 };
 
@@ -88,14 +98,15 @@ AION_API AION_SUSPENDS int64_t aion_accept_next(struct aion_accept *accept);
 AION_API int64_t aion_accept_try_next(struct aion_accept *accept);
 
 /**
- * aion_accept_wait - wait until aion_accept_try_next() has something to give, a connection or an error.
- * @accept: as above.
+ * aion_accept_wait - wait until aion_accept_try_next() has something to give: a connection, or an error.
+ * @accept: as above; a closed one has -EBADF to give.
  *
  * Result: 0.
- * Errors: -ECANCELED; -EBUSY (not inside a task); -ECHILD.
- * Suspends: yes. Thread: loop. Source: as aion_accept_open().
+ * Errors: -ECANCELED, -EBUSY (not inside a task), -ECHILD; try: -EAGAIN (there is nothing yet).
+ * Suspends: yes (try: no, and is no checkpoint). Thread: loop. Source: as aion_accept_open().
  */
 AION_API AION_SUSPENDS int64_t aion_accept_wait(struct aion_accept *accept);
+AION_API int64_t aion_accept_try_wait(struct aion_accept *accept);
 
 /** aion_accept_nr - connections that have been accepted and not yet received. Suspends: no. Thread: loop. Source: none. */
 AION_API size_t aion_accept_nr(const struct aion_accept *accept);

@@ -59,29 +59,27 @@ struct aion_listener_stats {
 struct aion_listener {
 	struct aion_accept accept;
 	struct aion_group group;     /* of the connections, while it serves */
-	struct aion_scope accepting; /* around what waits for connections */
 	struct aion_future returned; /* done: a pause is over before its time */
 	struct aion_future served;   /* done: nobody serves any more */
 	struct aion_listener_stats stats;
 	struct aion_spawn_options task;
 	struct aion_address path; /* of the socket's file, which goes with the listener; AF_UNSPEC: none */
-	uint64_t path_dev;
 	uint64_t path_ino;
+	uint64_t path_dev;
 	aion_serve_fn *fn;
 	void *arg;
-	size_t connection_max;
 	size_t starting_nr; /* tasks that have not taken their connection yet */
-	size_t waiter_nr;
-	int64_t pause_ns;
-	int64_t deadline_ns; /* of a shutdown */
-	uint64_t cut_nr;
+	size_t waiter_nr;   /* tasks in aion_listener_accept() */
+	size_t pausing_nr;
+	int64_t pause_ns; /* the last pause; 0: there has been none since something was accepted */
+	size_t cut_nr;    /* connections that ended cancelled */
 	int32_t fd;
 	int32_t reserve_fd; /* -1: none at the moment */
 	bool is_open;
 	bool is_serving;
-	bool is_pausing;
 	bool is_stopping;
 	bool is_closing;
+	bool is_shedding;
 };
 
 /**
