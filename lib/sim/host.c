@@ -255,6 +255,22 @@ static int64_t host_connect(struct aion__sim_request *request)
 	return later_if_again(result);
 }
 
+/* A multishot request takes all that wait, and stays for those who come. */
+static int64_t host_accept(struct aion_sim *sim, struct aion__sim_request *request)
+{
+	struct io_uring_sqe copy = request->sqe;
+
+	request->is_multishot = copy.ioprio & IORING_ACCEPT_MULTISHOT;
+	copy.ioprio &= (uint16_t)~IORING_ACCEPT_MULTISHOT;
+	for (;;) {
+		int64_t result = when_ready(&copy, POLLIN);
+
+		if (result < 0 || !request->is_multishot || aion__sim_shot_is_last(sim))
+			return result;
+		aion__sim_post_more(sim, request, result, 0);
+	}
+}
+
 /* ---- two files */
 
 /* That a socket is not to be waited for only its own flag can say: what it was, to be put back; -1: it is no socket. */
@@ -370,7 +386,7 @@ static int64_t host_attempt(struct aion_sim *sim, struct aion__sim_request *requ
 	case IORING_OP_SENDMSG_ZC:
 		return host_message_zc(request);
 	case IORING_OP_ACCEPT: /* of what does not listen the call itself tells what is wrong */
-		return fd_option(sqe->fd, SO_ACCEPTCONN) ? when_ready(sqe, POLLIN) : aion__exec_blocking(sqe);
+		return fd_option(sqe->fd, SO_ACCEPTCONN) ? host_accept(sim, request) : aion__exec_blocking(sqe);
 	case IORING_OP_CONNECT:
 		return host_connect(request);
 	case IORING_OP_SPLICE:

@@ -209,6 +209,35 @@ HOST_TEST(connections_are_made_and_refused)
 	close(listener);
 }
 
+HOST_TEST(connections_are_accepted_again_and_again)
+{
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(name);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), clients[20];
+	struct aion_accept accept = {0};
+	int64_t server;
+
+	cr_assert_eq(bind(listener, (struct sockaddr *)&name, size), 0);
+	cr_assert_eq(getsockname(listener, (struct sockaddr *)&name, &size), 0);
+	cr_assert_eq(listen(listener, 20), 0);
+	aion_accept_open(&accept, listener, SOCK_CLOEXEC, AION_ACCEPT_ALL);
+	for (int i = 0; i < 20; i++) {
+		clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		cr_assert_eq(connect(clients[i], (struct sockaddr *)&name, size), 0);
+		if (i % 4 == 0) /* the others come several at a time */
+			aion_sleep(AION_MILLISECOND);
+	}
+	for (int i = 0; i < 20; i++) {
+		server = aion_accept_next(&accept);
+		both_check(both, BOTH_FD(server));
+		NOTE(io_uring_prep_close, (int)server);
+		close(clients[i]);
+	}
+	both_check(both, aion_accept_try_next(&accept));
+	aion_accept_close(&accept);
+	close(listener);
+}
+
 /* ---- two descriptors */
 
 HOST_TEST(splices_wait_for_both_ends)
