@@ -259,8 +259,8 @@ TASK_TEST(accept_next, a_cancelled_wait_loses_no_connection)
 
 	aion_accept_open(&accept, fd, SOCK_CLOEXEC, AION_ACCEPT_ALL);
 	for (int i = 0; i < 200; i++) {
-		aion_scope_enter(&scope, aion_after(i * 500));
 		client = client_open(&at);
+		aion_scope_enter(&scope, aion_after(i * 500));
 		server = (int)aion_accept_next(&accept);
 		aion_scope_leave(&scope);
 		if (server == -ECANCELED)
