@@ -34,15 +34,16 @@ static void listener_send_away(struct aion_listener *listener)
 {
 	struct aion_accept accept = {0};
 
-	aion_accept_open(&accept, listener->fd, SOCK_CLOEXEC, 1);
+	aion_accept_open(&accept, listener->fd, SOCK_CLOEXEC, 0);
 	for (int i = 0; i < SHED_MAX; i++) {
-		int64_t fd = accept_for(&accept, SHED_WAIT_NS);
+		int64_t fd;
 
+		aion_accept_allow(&accept, 1);
+		fd = accept_for(&accept, SHED_WAIT_NS);
 		if (fd < 0)
 			break;
-		aion_close((int)fd);
 		listener->stats.shed_nr++;
-		aion_accept_allow(&accept, 1);
+		aion_close((int)fd);
 	}
 	aion_accept_close(&accept);
 }
