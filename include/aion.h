@@ -14,6 +14,7 @@
 #include <aion/cleanups.h>
 #include <aion/condition.h>
 #include <aion/conn.h>
+#include <aion/connect.h>
 #include <aion/dir.h>
 #include <aion/dump.h>
 #include <aion/event.h>
@@ -21,6 +22,10 @@
 #include <aion/future.h>
 #include <aion/generator.h>
 #include <aion/group.h>
+#include <aion/inlet.h>
+#include <aion/iter.h>
+#include <aion/iter_operator.h>
+#include <aion/iter_source.h>
 #include <aion/limiter.h>
 #include <aion/lines.h>
 #include <aion/listener.h>
@@ -38,6 +43,7 @@
 #include <aion/promise.h>
 #include <aion/queue.h>
 #include <aion/rate.h>
+#include <aion/resolve.h>
 #include <aion/retry.h>
 #include <aion/scope.h>
 #include <aion/semaphore.h>
@@ -46,10 +52,6 @@
 #include <aion/socket.h>
 #include <aion/socket_options.h>
 #include <aion/splice.h>
-#include <aion/inlet.h>
-#include <aion/iter.h>
-#include <aion/iter_operator.h>
-#include <aion/iter_source.h>
 #include <aion/task.h>
 #include <aion/thread_queue.h>
 #include <aion/timer.h>
