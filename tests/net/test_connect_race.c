@@ -266,7 +266,7 @@ TASK_TEST(connect_cancel, deadline_passes_in_the_attempts)
 	host.nr = 2;
 	options.attempt_delay_ns = MS;
 	lowest = test_lowest_fd();
-	aion_scope_enter(&scope, aion_after(20 * MS));
+	aion_scope_enter(&scope, aion_after(100 * MS));
 	assert_result(aion_connect_host("two", "80", &options), -ECANCELED);
 	assert_result(aion_scope_leave(&scope), -ETIME);
 	cr_assert_eq(report.attempt_nr, 2);

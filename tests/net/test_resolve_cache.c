@@ -4,8 +4,10 @@
 
 #define MS AION_MILLISECOND
 
-/* A name service of the test's own: each name is "NUMBER MILLISECONDS": so many addresses (or -errno), after so long. */
+/* A name service of the test's own. A name is a number: so many addresses (or -errno); with a word behind it, the
+ * answer comes when the gate is opened. */
 struct own {
+	struct aion_event gate;
 	int call_nr;
 	int cancelled_nr;
 	int64_t ttl_ns;
@@ -16,15 +18,14 @@ static int64_t own_resolve(const struct aion_resolve_query *query, void *arg, st
 			   int64_t *ret_ttl_ns)
 {
 	struct own *own = arg;
-	int nr = 0, wait_ms = 0;
+	int nr = atoi(query->host);
 	int64_t result;
 
 	own->call_nr++;
 	cr_assert_lt(*ret_ttl_ns, 0);
 	if (own->sets_ttl)
 		*ret_ttl_ns = own->ttl_ns;
-	sscanf(query->host, "%d %d", &nr, &wait_ms);
-	result = wait_ms ? aion_sleep(wait_ms * MS) : 0;
+	result = strchr(query->host, ' ') ? aion_event_wait(&own->gate) : 0;
 	if (result < 0) {
 		own->cancelled_nr++;
 		return result;
@@ -44,6 +45,7 @@ static struct aion_resolver *own_make(struct own *own, struct aion_resolver_opti
 
 	options.fn = own_resolve;
 	options.arg = own;
+	aion_event_init(&own->gate);
 	cr_assert_eq(aion_resolver_create(&options, &resolver), 0);
 	return resolver;
 }
@@ -89,7 +91,7 @@ TASK_TEST(resolve_cache, every_part_of_a_question_tells_answers_apart)
 	static const struct aion_resolve_query queries[] = {
 		{.host = "1", .service = "80"},
 		{.host = "1", .service = "81"},
-		{.host = "1 0", .service = "80"},
+		{.host = "01", .service = "80"},
 		{.host = "1", .service = "80", .family = AF_INET},
 		{.host = "1", .service = "80", .type = SOCK_DGRAM},
 		{.host = "1", .service = "80", .flags = AI_ADDRCONFIG},
@@ -178,19 +180,19 @@ TASK_TEST(resolve_cache, least_recently_used_goes_first)
 	char host[16];
 
 	for (int i = 0; i < 30; i++) {
-		snprintf(host, sizeof(host), "1 0 %d", i);
+		snprintf(host, sizeof(host), "1-%d", i);
 		assert_result(ask(resolver, host), 1);
-		assert_result(ask(resolver, "1 0 0"), 1);
+		assert_result(ask(resolver, "1-0"), 1);
 		cr_assert_leq(stats_of(resolver).nr, 20);
 	}
 	cr_assert_eq(own.call_nr, 30);
 	cr_assert_eq(stats_of(resolver).evicted_nr, 10);
 	for (int i = 11; i < 30; i++) {
-		snprintf(host, sizeof(host), "1 0 %d", i);
+		snprintf(host, sizeof(host), "1-%d", i);
 		assert_result(ask(resolver, host), 1);
 	}
 	cr_assert_eq(own.call_nr, 30);
-	assert_result(ask(resolver, "1 0 10"), 1);
+	assert_result(ask(resolver, "1-10"), 1);
 	cr_assert_eq(own.call_nr, 31);
 	aion_resolver_destroy(resolver);
 }
@@ -241,13 +243,18 @@ TASK_TEST(resolve_share, one_look_up_serves_all_who_ask_meanwhile)
 	struct aion_resolver *resolver = own_make(&own, (struct aion_resolver_options){0});
 	struct askers askers;
 
-	askers_start(&askers, resolver, "2 5");
+	askers_start(&askers, resolver, "2 later");
+	aion_yield();
+	aion_event_set(&own.gate);
 	askers_end(&askers, 0, 2);
 	for (int i = 0; i < ASKER_NR; i++)
 		cr_assert_str_eq(test_address_text(&askers.questions[i].addresses[1]), "127.0.2.1 80");
 	cr_assert_eq(own.call_nr, 1);
 	cr_assert_eq(stats_of(resolver).join_nr, ASKER_NR - 1);
-	askers_start(&askers, resolver, "-11 5");
+	aion_event_clear(&own.gate);
+	askers_start(&askers, resolver, "-11 later");
+	aion_yield();
+	aion_event_set(&own.gate);
 	askers_end(&askers, 0, -EAGAIN);
 	cr_assert_eq(own.call_nr, 2);
 	aion_resolver_destroy(resolver);
@@ -259,12 +266,16 @@ TASK_TEST(resolve_share, cancelled_leader_leaves_the_look_up_to_the_next)
 	struct aion_resolver *resolver = own_make(&own, (struct aion_resolver_options){0});
 	struct askers askers;
 
-	askers_start(&askers, resolver, "2 5");
-	aion_sleep(MS);
+	askers_start(&askers, resolver, "2 later");
+	aion_yield();
 	aion_handle_cancel(&askers.handles[0]);
 	aion_handle_cancel(&askers.handles[1]);
-	aion_sleep(MS);
+	while (own.call_nr < 2)
+		aion_yield();
 	aion_handle_cancel(&askers.handles[2]);
+	while (own.call_nr < 3)
+		aion_yield();
+	aion_event_set(&own.gate);
 	askers_end(&askers, 3, 2);
 	for (int i = 0; i < 3; i++)
 		assert_result(askers.questions[i].result, -ECANCELED);
@@ -281,8 +292,8 @@ TASK_TEST(resolve_share, cancelled_together_they_leave_nothing)
 	struct aion_resolver *resolver = own_make(&own, (struct aion_resolver_options){0});
 	struct askers askers;
 
-	askers_start(&askers, resolver, "2 1000");
-	aion_sleep(MS);
+	askers_start(&askers, resolver, "2 never");
+	aion_yield();
 	aion_group_cancel(&askers.group);
 	askers_end(&askers, 0, -ECANCELED);
 	cr_assert_eq(stats_of(resolver).pending_nr, 0);
@@ -296,11 +307,12 @@ TASK_TEST(resolve_share, cleared_meanwhile_it_serves_those_who_wait_and_is_not_k
 	struct aion_resolver *resolver = own_make(&own, (struct aion_resolver_options){0});
 	struct askers askers;
 
-	askers_start(&askers, resolver, "2 5");
-	aion_sleep(MS);
+	askers_start(&askers, resolver, "2 later");
+	aion_yield();
 	aion_resolver_clear(resolver);
 	cr_assert_eq(stats_of(resolver).pending_nr, 1);
-	assert_result(ask(resolver, "2 5"), 2);
+	aion_event_set(&own.gate);
+	assert_result(ask(resolver, "2 later"), 2);
 	askers_end(&askers, 0, 2);
 	cr_assert_eq(own.call_nr, 2);
 	cr_assert_eq(stats_of(resolver).nr, 1);
@@ -332,8 +344,8 @@ static int64_t destroy_while_asked(void *unused)
 	struct askers askers;
 
 	(void)unused;
-	askers_start(&askers, resolver, "2 5");
-	aion_sleep(MS);
+	askers_start(&askers, resolver, "2 never");
+	aion_yield();
 	aion_resolver_destroy(resolver);
 	return 0;
 }
