@@ -15,6 +15,7 @@
 #include <aion/condition.h>
 #include <aion/conn.h>
 #include <aion/connect.h>
+#include <aion/datagram.h>
 #include <aion/dir.h>
 #include <aion/dump.h>
 #include <aion/event.h>
