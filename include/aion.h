@@ -53,6 +53,9 @@
 #include <aion/socket.h>
 #include <aion/socket_options.h>
 #include <aion/splice.h>
+#include <aion/stream.h>
+#include <aion/stream_read.h>
+#include <aion/stream_write.h>
 #include <aion/task.h>
 #include <aion/thread_queue.h>
 #include <aion/timer.h>
