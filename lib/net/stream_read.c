@@ -226,19 +226,6 @@ int64_t aion_stream_read_until(struct aion_stream *stream, const void *delimiter
 	return (int64_t)(off + delimiter_size);
 }
 
-/* The end came without a line's end: what is left is the last line, if a 0 has room behind it. */
-static int line_last(struct aion_stream *stream, size_t *ret_size)
-{
-	size_t held = aion__stream_held(stream);
-
-	*ret_size = held;
-	if (held > stream->options.limit)
-		return -EMSGSIZE;
-	if (stream->end < stream->room || !held)
-		return 0;
-	return aion__stream_make_room(stream, held + 1);
-}
-
 int64_t aion_stream_read_line(struct aion_stream *stream, struct aion_stream_view *ret_view)
 {
 	int64_t result = aion__stream_begin(stream, false);
@@ -249,13 +236,13 @@ int64_t aion_stream_read_line(struct aion_stream *stream, struct aion_stream_vie
 		result = until(stream, "\n", 1, &size);
 	if (result < 0)
 		return result;
-	taken = size + 1;
-	if (result == 0) {
-		result = line_last(stream, &size);
-		taken = size;
-	}
-	if (result < 0 || !taken)
-		return result;
+	if (result == 0) /* the last line, without an end */
+		size = aion__stream_held(stream);
+	taken = size + (result > 0);
+	if (!taken)
+		return 0;
+	/* Where the end was read there was room for one more byte. */
+	AION_ASSERT(stream->begin + size < stream->room);
 	line = in_view(stream, size);
 	in_take(stream, taken);
 	if (taken > size && size && line.data[size - 1] == '\r')

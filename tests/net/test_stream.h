@@ -44,6 +44,7 @@ struct test_wire {
 	int64_t write_error; /* of every write, once output is full */
 	uint64_t random;     /* not 0: pieces are of random sizes, and it suspends and is interrupted now and then */
 	bool blocks;         /* reads without input, and writes without room, wait until they are cancelled */
+	unsigned inside_nr;  /* tasks that are in a function of it */
 	unsigned read_nr, wait_nr, write_nr, eof_nr, close_nr;
 };
 
@@ -64,6 +65,16 @@ static inline size_t wire_piece(struct test_wire *wire, size_t size, size_t max)
 	if (wire->random && size > 9 && test_random(&wire->random) % 2)
 		size = 1 + test_random(&wire->random) % 9;
 	return size;
+}
+
+static inline int64_t wire_block(struct test_wire *wire)
+{
+	int64_t result;
+
+	wire->inside_nr++;
+	result = aion_sleep_until(AION_NEVER);
+	wire->inside_nr--;
+	return result;
 }
 
 /* Something that may be in the way. */
@@ -89,7 +100,7 @@ static inline int64_t wire_read(void *arg, void *buf, size_t size)
 	if (result < 0)
 		return result;
 	if (wire->input_at == wire->input_size && wire->blocks)
-		return aion_sleep_until(AION_NEVER);
+		return wire_block(wire);
 	if (wire->input_at == wire->input_size) {
 		result = wire->read_error;
 		wire->read_error = 0;
@@ -124,7 +135,7 @@ static inline int64_t wire_writev(void *arg, const struct iovec *iov, int iov_nr
 		size += iov[i].iov_len;
 	cr_assert_gt(size, 0);
 	if (wire->output_at == wire->output_room)
-		return wire->blocks ? aion_sleep_until(AION_NEVER) : wire->write_error;
+		return wire->blocks ? wire_block(wire) : wire->write_error;
 	if (size > wire->output_room - wire->output_at)
 		size = wire->output_room - wire->output_at;
 	size = left = wire_piece(wire, size, wire->write_max);
@@ -144,7 +155,10 @@ static inline int64_t wire_eof(void *arg)
 
 static inline int64_t wire_close(void *arg)
 {
-	((struct test_wire *)arg)->close_nr++;
+	struct test_wire *wire = arg;
+
+	cr_assert_eq(wire->inside_nr, 0, "closed under a task that is inside");
+	wire->close_nr++;
 	return 0;
 }
 

@@ -91,6 +91,14 @@ COUNTED_TEST(stream_memory, flushed_stream_holds_no_buffer)
 	assert_result(aion_stream_write(&stream, text, 5000, NULL), 0);
 	assert_result(aion_stream_abort(&stream), 0);
 	cr_assert_eq(test_allocator_in_use_nr(), in_use);
+	assert_result(aion_stream_open_transport(&stream, &wire_transport, &wire,
+						 &(struct aion_stream_options){.write_size = 1300}),
+		      0);
+	for (int i = 0; i < 13; i++)
+		assert_result(aion_stream_write(&stream, text, 100, NULL), 0);
+	cr_assert_eq(aion_stream_unwritten_size(&stream), 1300);
+	cr_assert_eq(stream.out_room, 1300);
+	assert_result(aion_stream_abort(&stream), 0);
 }
 
 static int64_t wait_and_see(void *arg)

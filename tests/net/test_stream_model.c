@@ -21,7 +21,7 @@ static void data_make(char *data, size_t size, uint64_t *random)
 
 	for (size_t i = 0; i < size; i++) {
 		if (!run) {
-			run = pick(random, 10) ? 1 + pick(random, 60) : 1 + pick(random, 3000);
+			run = pick(random, 150) ? 1 + pick(random, 30) : 1 + pick(random, 3000);
 			data[i] = "\n\n\r;--"[pick(random, 6)];
 			if (data[i] == '\n' && i && pick(random, 2))
 				data[i - 1] = '\r';
@@ -59,7 +59,7 @@ static void check_bytes(struct model *model, const char *data, size_t size)
 
 static void take_some(struct model *model)
 {
-	size_t size = 1 + pick(&model->random, pick(&model->random, 2) ? 20 : 2000);
+	size_t size = 1 + pick(&model->random, pick(&model->random, 8) ? 20 : 2000);
 	char buf[2000];
 	int64_t result = aion_stream_read(model->stream, buf, size);
 
@@ -73,7 +73,7 @@ static void take_some(struct model *model)
 
 static void take_exact(struct model *model, bool skips)
 {
-	size_t size = pick(&model->random, pick(&model->random, 2) ? 20 : 3000), done = 4711;
+	size_t size = pick(&model->random, pick(&model->random, 8) ? 20 : 3000), done = 4711;
 	size_t left = DATA_SIZE - model->in_at;
 	char buf[3000];
 	int64_t result = skips ? aion_stream_skip(model->stream, size, &done)
@@ -106,7 +106,7 @@ static int64_t expected_until(struct model *model, const char *delimiter, size_t
 static void take_until(struct model *model)
 {
 	static const char *const delimiters[] = {"\n", "\r\n", ";", "--", "-;", "\r\n\r\n", "-a", "-abcdefgh"};
-	const char *delimiter = delimiters[pick(&model->random, 8)];
+	const char *delimiter = delimiters[pick(&model->random, pick(&model->random, 4) ? 3 : 8)];
 	size_t size = strlen(delimiter);
 	int64_t expected = expected_until(model, delimiter, size), result;
 	struct aion_stream_view view;
@@ -313,7 +313,7 @@ static struct model *model_make(uint64_t seed, struct aion_stream_options *ret_o
 	data_make(model->in, DATA_SIZE, &model->random);
 	data_make(model->out, DATA_SIZE, &model->random);
 	model->write_random = test_random(&model->random);
-	model->limit = 1 + pick(&model->random, pick(&model->random, 2) ? 50 : 3000);
+	model->limit = 1 + pick(&model->random, pick(&model->random, 2) ? 200 : 3000);
 	model->write_size = 1 + pick(&model->random, pick(&model->random, 2) ? 50 : 3000);
 	*ret_options = (struct aion_stream_options){
 		.limit = model->limit,
