@@ -64,9 +64,10 @@ AION_API AION_SUSPENDS int64_t aion_stream_flush(struct aion_stream *stream);
  * @stream: of one descriptor: a connected socket. A second time does nothing. The writing descriptor of a pair is closed.
  *
  * Result: 0.
- * Errors: -EOPNOTSUPP (the transport has no half-close); those of shutdown(2), close(2); and the common ones but
+ * Errors: -EOPNOTSUPP (the transport has no half-close); those of shutdown(2) (a pipe or file:
+ *   -ENOTSOCK), close(2); and the common ones but
  *   -ESHUTDOWN.
- * Suspends: yes. Thread: loop. Source: shutdown(2).
+ * Suspends: yes. Thread: loop. Source: shutdown(2), IORING_OP_SHUTDOWN, Linux 5.11.
  */
 AION_API AION_SUSPENDS int64_t aion_stream_write_eof(struct aion_stream *stream);
 

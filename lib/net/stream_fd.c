@@ -6,6 +6,7 @@
 
 #include <aion/file.h>
 #include <aion/poll.h>
+#include <aion/socket.h>
 
 #include "stream_int.h"
 
@@ -57,8 +58,7 @@ static AION_SUSPENDS int64_t fd_writev(void *arg, const struct iovec *iov, int i
 static AION_SUSPENDS int64_t fd_write_eof(void *arg)
 {
 	struct aion_stream *stream = arg;
-	int saved = errno, fd = stream->write_fd;
-	int64_t result;
+	int fd = stream->write_fd;
 
 	if (fd != stream->read_fd) {
 		if (stream->options.keeps_open)
@@ -66,9 +66,7 @@ static AION_SUSPENDS int64_t fd_write_eof(void *arg)
 		stream->write_fd = -1;
 		return aion_close(fd);
 	}
-	result = shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
-	errno = saved;
-	return result;
+	return aion_shutdown(fd, SHUT_WR);
 }
 
 static AION_SUSPENDS int64_t fd_close(void *arg)

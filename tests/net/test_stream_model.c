@@ -482,3 +482,67 @@ TASK_TEST(stream_model, sockets)
 		free(model);
 	}
 }
+
+/* ---- peers that suspend, too: on a simulated machine the sockets are its own, with all that it does to them */
+
+static int64_t peer_send_all(void *arg)
+{
+	struct peer *peer = arg;
+	size_t at = 0, size;
+	int64_t sent;
+
+	while (at < DATA_SIZE) {
+		size = 1 + pick(&peer->random, pick(&peer->random, 2) ? 20 : 5000);
+		if (size > DATA_SIZE - at)
+			size = DATA_SIZE - at;
+		sent = aion_send(peer->out, peer->model->in + at, size, 0);
+		cr_assert(sent > 0 || is_passing(sent));
+		at += sent > 0 ? (size_t)sent : 0;
+	}
+	while (aion_shutdown(peer->out, SHUT_WR) < 0)
+		aion_yield();
+	return 0;
+}
+
+static int64_t peer_recv_all(void *arg)
+{
+	struct peer *peer = arg;
+	char buf[5000];
+	size_t at = 0;
+	int64_t got;
+
+	while ((got = aion_recv(peer->in, buf, 1 + pick(&peer->random, sizeof(buf)), 0)) != 0) {
+		cr_assert(got > 0 || is_passing(got));
+		if (got > 0) {
+			cr_assert_leq(at + (size_t)got, (size_t)DATA_SIZE);
+			cr_assert_eq(memcmp(buf, peer->model->out + at, (size_t)got), 0);
+			at += (size_t)got;
+		}
+	}
+	cr_assert_eq(at, DATA_SIZE);
+	return 0;
+}
+
+TASK_TEST(stream_model, sockets_of_the_machine)
+{
+	for (uint64_t seed = 1; seed <= seed_nr() / 4 + 1; seed++) {
+		struct aion_stream stream = {0};
+		struct aion_stream_options options;
+		struct model *model = model_make(seed + 3000, &options);
+		struct peer peer = {.model = model, .random = seed};
+		struct aion_group group;
+		int fds[2];
+
+		assert_result(aion_socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		peer.in = peer.out = fds[1];
+		model->stream = &stream;
+		aion_group_enter(&group);
+		aion_spawn(&group, peer_recv_all, &peer);
+		aion_spawn(&group, peer_send_all, &peer);
+		assert_result(aion_stream_open(&stream, fds[0], &options), 0);
+		model_run(model);
+		assert_result(aion_group_leave(&group, 0), 0);
+		assert_result(aion_close(fds[1]), 0);
+		free(model);
+	}
+}
