@@ -14,7 +14,7 @@
 
 #define ROOM_FIRST ((size_t)512) /* bytes: of the smallest buffer */
 #define BATCH_NR 16              /* vectors written at once */
-#define TEXT_SIZE 512            /* bytes of text that need no memory but the stack's */
+#define TEXT_SIZE ((size_t)512)  /* bytes of text that are expected at most: others are formatted twice */
 
 /* ---- the buffer */
 
@@ -264,8 +264,6 @@ static AION_SUSPENDS int64_t write_text(struct aion_stream *stream, const char *
 {
 	int64_t result;
 
-	if (size > stream->options.write_size)
-		return -EMSGSIZE;
 	result = out_fits(stream, size) ? 0 : aion__stream_push(stream, NULL, 0, NULL);
 	if (result >= 0 && stream->state != AION__STREAM_OPEN)
 		result = -EBADF;
@@ -277,41 +275,59 @@ static AION_SUSPENDS int64_t write_text(struct aion_stream *stream, const char *
 	return (int64_t)size;
 }
 
-/* Its size; what does not fit into `few` is put into memory of its own, or nowhere: *ret_text is NULL then. */
-static int text_format(struct aion_stream *stream, char few[TEXT_SIZE], char **ret_text, const char *format,
-		       va_list args)
+/* Into the buffer, if it has room for that: its size, more than has room for it (then nothing is taken), or negative. */
+static int text_into_buffer(struct aion_stream *stream, size_t room, const char *format, va_list args)
 {
-	int saved = errno, size;
-	va_list again;
+	int saved = errno;
+	int size = vsnprintf(room ? stream->out + stream->out_end : NULL, room, format, args);
 
-	va_copy(again, args);
-	*ret_text = few;
-	size = vsnprintf(few, TEXT_SIZE, format, args);
-	if (size >= TEXT_SIZE && (size_t)size <= stream->options.write_size) {
-		*ret_text = aion__alloc((size_t)size + 1);
-		if (*ret_text)
-			vsnprintf(*ret_text, (size_t)size + 1, format, again);
-	}
-	va_end(again);
 	errno = saved;
+	if (size >= 0 && (size_t)size < room)
+		stream->out_end += (size_t)size;
+	if (!aion__stream_unwritten(stream))
+		aion__stream_out_drop(stream);
 	return size;
+}
+
+/* With memory of its own. */
+static AION_SUSPENDS int64_t text_by_itself(struct aion_stream *stream, size_t size, const char *format, va_list args)
+{
+	int saved = errno;
+	int64_t result;
+	char *text;
+
+	if (size > stream->options.write_size)
+		return -EMSGSIZE;
+	text = aion__alloc(size + 1);
+	if (!text)
+		return -ENOMEM;
+	vsnprintf(text, size + 1, format, args);
+	errno = saved;
+	result = write_text(stream, text, size);
+	aion__free(text);
+	return result;
 }
 
 int64_t aion_stream_vprintf(struct aion_stream *stream, const char *format, va_list args)
 {
 	int64_t result = write_begin(stream);
-	char few[TEXT_SIZE], *text;
+	size_t room = 0;
+	va_list again;
 	int size;
 
 	if (result < 0)
 		return result;
-	size = text_format(stream, few, &text, format, args);
+	if (out_fits(stream, TEXT_SIZE) && out_reserve(stream, TEXT_SIZE) == 0)
+		room = stream->out_room - stream->out_end;
+	va_copy(again, args);
+	size = text_into_buffer(stream, room, format, args);
 	if (size < 0)
 		result = -EINVAL;
+	else if ((size_t)size < room)
+		result = size;
 	else
-		result = text ? write_text(stream, text, (size_t)size) : -ENOMEM;
-	if (text != few)
-		aion__free(text);
+		result = text_by_itself(stream, (size_t)size, format, again);
+	va_end(again);
 	return result;
 }
 

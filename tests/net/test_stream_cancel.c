@@ -386,6 +386,65 @@ TASK_TEST(stream_cancel, reader_never_reads_from_who_got_the_number_next)
 	}
 }
 
+static int use_stream(void *arg)
+{
+	struct aion_stream *stream = arg;
+	char byte = 0;
+
+	return !(aion_stream_read(stream, &byte, 1) == -ECHILD &&
+		 aion_stream_write(stream, &byte, 1, NULL) == -ECHILD && aion_stream_printf(stream, "x") == -ECHILD &&
+		 aion_stream_flush(stream) == -ECHILD);
+}
+
+TASK_TEST(stream_cancel, in_a_forked_child_calls_are_refused)
+{
+	struct test_wire wire = {.blocks = true};
+	struct aion_stream stream = {0};
+
+	assert_result(aion_stream_open_transport(&stream, &wire_transport, &wire, NULL), 0);
+	cr_assert_eq(test_in_child(use_stream, &stream), 0);
+	assert_result(aion_stream_close(&stream), 0);
+}
+
+/* Whoever flushes before reading and is cancelled meanwhile has neither lost what was to go out nor what is to come. */
+TASK_TEST(stream_cancel, flush_before_reading_is_cancelled)
+{
+	const struct aion_stream_options options = {.flushes_first = true};
+	char got[10];
+	struct test_wire wire = {.input = "in\n", .input_size = 3, .output = got, .blocks = true};
+	struct aion_stream stream = {0};
+	struct aion_stream_view view;
+	struct aion_scope scope;
+
+	assert_result(aion_stream_open_transport(&stream, &wire_transport, &wire, &options), 0);
+	assert_result(aion_stream_printf(&stream, "out"), 3);
+	aion_scope_enter(&scope, aion_after(AION_MILLISECOND));
+	assert_result(aion_stream_read_line(&stream, &view), -ECANCELED);
+	assert_result(aion_scope_leave(&scope), -ETIME);
+	cr_assert_eq(wire.read_nr, 0);
+	wire.output_room = sizeof(got);
+	assert_result(aion_stream_read_line(&stream, &view), 3);
+	cr_assert_eq(wire.output_at, 3);
+	assert_result(aion_stream_close(&stream), 0);
+}
+
+static int64_t close_badly(void *arg)
+{
+	(void)arg;
+	return -EREMOTEIO;
+}
+
+TASK_TEST(stream_cancel, error_of_the_transports_close_is_told)
+{
+	const struct aion_stream_transport transport = {.close = close_badly};
+	struct aion_stream stream = {0};
+
+	assert_result(aion_stream_open_transport(&stream, &transport, NULL, NULL), 0);
+	assert_result(aion_stream_flush(&stream), -EBADF);
+	assert_result(aion_stream_close(&stream), -EREMOTEIO);
+	assert_result(aion_stream_close(&stream), 0);
+}
+
 Test(stream_cancel, outside_of_tasks_calls_are_refused)
 {
 	struct aion_stream stream = {0};

@@ -175,6 +175,17 @@ static void look(struct model *model)
 	}
 }
 
+/* The next allocation (0), the one after it (1), or none (any other number). */
+static void memory_fail(size_t what)
+{
+#ifdef AION_FAULTS
+	if (what < 2)
+		aion__fault_arm(AION__FAULT_ALLOC, (unsigned)what, 1, -ENOMEM);
+	else
+		aion__fault_reset();
+#endif
+}
+
 static int64_t read_all(void *arg)
 {
 	struct model *model = arg;
@@ -184,8 +195,7 @@ static int64_t read_all(void *arg)
 		aion_scope_enter(&scope, pick(&model->random, 3)
 						 ? AION_NEVER
 						 : aion_after((int64_t)pick(&model->random, 30) * AION_MICROSECOND));
-		if (!pick(&model->random, 8))
-			aion__fault_arm(AION__FAULT_ALLOC, (unsigned)pick(&model->random, 2), 1, -ENOMEM);
+		memory_fail(pick(&model->random, 16));
 		switch (pick(&model->random, 8)) {
 		case 0:
 			take_some(model);
@@ -207,7 +217,7 @@ static int64_t read_all(void *arg)
 		default:
 			look(model);
 		}
-		aion__fault_reset();
+		memory_fail(2);
 		aion_scope_leave(&scope);
 	}
 	cr_assert_eq(model->in_at, DATA_SIZE);
