@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Echo: what a server costs and how long its clients wait, by hand with io_uring (multishot, with the ring or send(2)
+ * to send; one-shot) and with epoll(7), and with aion, one task a connection. A process and a CPU for the server, one for the load (-c), which is
+ * the same for all. Each connection sends a message when the one before has come back. The sides take turns, and a
+ * ratio is that of two neighbours.
+ *
+ *	perf_echo_rate 64 16384		only 64 connections with messages of 16 KiB, and what all sides do there
+ *	perf_echo_rate count SIDE NR	serves NR messages of 64 bytes to 64 connections of a process of its own, then
+ *					ends: the difference between two lengths under callgrind is what a message costs
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "echo.h"
+#include "perf.h"
+
+#define SIDE_NR 5
+#define RUN_NR_MAX 1001
+#define WARM_NS (50 * AION_MILLISECOND)
+#define RUN_NS (400 * AION_MILLISECOND)
+#define COUNT_CONN_NR 64u
+#define COUNT_TIME_S 120
+#define COUNT_SIZE ((size_t)64)
+
+enum side {
+	MULTISHOT,
+	MULTISHOT_SEND,
+	ONESHOT,
+	EPOLL,
+	AION,
+};
+
+enum figure {
+	CPU_NS,
+	RATE,
+	P50_NS,
+	P99_NS,
+	P999_NS,
+	FIGURE_NR,
+};
+
+struct bench {
+	unsigned conn_nr;
+	size_t size;
+	unsigned run_nr;
+	struct echo_server servers[SIDE_NR];
+	struct echo_load *loads[SIDE_NR];
+	double figures[SIDE_NR][FIGURE_NR][RUN_NR_MAX];
+};
+
+static void run(struct bench *bench, unsigned side, unsigned i)
+{
+	struct echo_figures figures;
+
+	echo_load_run(bench->loads[side], &bench->servers[side], WARM_NS, RUN_NS, &figures);
+	bench->figures[side][CPU_NS][i] = figures.cpu_ns;
+	bench->figures[side][RATE][i] = figures.rate;
+	bench->figures[side][P50_NS][i] = figures.p50_ns;
+	bench->figures[side][P99_NS][i] = figures.p99_ns;
+	bench->figures[side][P999_NS][i] = figures.p999_ns;
+}
+
+static void run_all(struct bench *bench)
+{
+	const struct echo_setup setup = {.message_size = bench->size, .conn_nr = bench->conn_nr};
+	unsigned i, turn;
+
+	for (i = 0; i < SIDE_NR; i++) {
+		echo_server_start(&bench->servers[i], echo_sides[i].serve, &setup);
+		bench->loads[i] = echo_load_open(bench->servers[i].port, bench->conn_nr, bench->size);
+	}
+	for (turn = 0; turn < bench->run_nr; turn++) {
+		for (i = 0; i < SIDE_NR; i++)
+			run(bench, (turn + i) % SIDE_NR, turn);
+	}
+	for (i = 0; i < SIDE_NR; i++) {
+		echo_load_close(bench->loads[i]);
+		echo_server_stop(&bench->servers[i]);
+	}
+}
+
+static struct perf_stats stats_of(const struct bench *bench, enum side side, enum figure figure)
+{
+	double samples[RUN_NR_MAX];
+	struct perf_stats stats;
+
+	memcpy(samples, bench->figures[side][figure], bench->run_nr * sizeof(*samples));
+	perf_stats_of(samples, bench->run_nr, &stats);
+	return stats;
+}
+
+static void line_begin(const struct bench *bench, const char *measure)
+{
+	perf_line_begin("echo");
+	perf_line_text("measure", measure);
+	perf_line_number("conns", bench->conn_nr);
+	perf_line_number("bytes", (double)bench->size);
+}
+
+static void show_sides(const struct bench *bench)
+{
+	unsigned i;
+
+	for (i = 0; i < SIDE_NR; i++) {
+		line_begin(bench, "side");
+		perf_line_text("side", echo_sides[i].name);
+		perf_line_number("cpu_ns", stats_of(bench, i, CPU_NS).median);
+		perf_line_number("cpu_best_ns", stats_of(bench, i, CPU_NS).min);
+		perf_line_number("rate", stats_of(bench, i, RATE).median);
+		perf_line_number("p50_us", stats_of(bench, i, P50_NS).median / 1000);
+		perf_line_number("p99_us", stats_of(bench, i, P99_NS).median / 1000);
+		perf_line_number("p999_us", stats_of(bench, i, P999_NS).median / 1000);
+		perf_line_number("runs", bench->run_nr);
+		perf_line_end();
+	}
+}
+
+/* aion over the other side, pair by pair. bar 0: for information. */
+static void show_ratio(const struct bench *bench, const char *measure, enum figure figure, enum side raw, double bar,
+		       enum perf_bound bound)
+{
+	double samples[RUN_NR_MAX];
+	struct perf_stats ratio;
+	unsigned i;
+
+	for (i = 0; i < bench->run_nr; i++)
+		samples[i] = bench->figures[AION][figure][i] / bench->figures[raw][figure][i];
+	perf_stats_of(samples, bench->run_nr, &ratio);
+	line_begin(bench, measure);
+	perf_line_text("raw", echo_sides[raw].name);
+	perf_line_number(figure == RATE ? "raw_rate" : "raw_ns", stats_of(bench, raw, figure).median);
+	perf_line_number(figure == RATE ? "aion_rate" : "aion_ns", stats_of(bench, AION, figure).median);
+	perf_line_number("ratio", ratio.median);
+	perf_line_spread(&ratio);
+	if (bar > 0)
+		perf_line_bar(ratio.median, bar, bound);
+	perf_line_end();
+}
+
+/* The raw side whose median is the best, of those before the end. */
+static enum side best_of(const struct bench *bench, enum figure figure, enum side end)
+{
+	double median, best_median = 0;
+	unsigned side, best = 0;
+
+	for (side = 0; side < end; side++) {
+		median = stats_of(bench, side, figure).median;
+		if (side == 0 || (figure == RATE ? median > best_median : median < best_median)) {
+			best = side;
+			best_median = median;
+		}
+	}
+	return best;
+}
+
+static void measure(struct bench *bench, unsigned conn_nr, size_t size)
+{
+	bench->conn_nr = conn_nr;
+	bench->size = size;
+	run_all(bench);
+	show_sides(bench);
+	if (conn_nr == 1) {
+		show_ratio(bench, "round_trip", P50_NS, best_of(bench, P50_NS, EPOLL), 1.03, PERF_AT_MOST);
+		show_ratio(bench, "server_cpu", CPU_NS, best_of(bench, CPU_NS, ONESHOT), 0, PERF_AT_MOST);
+	} else if (conn_nr == 64 && size == 64) {
+		show_ratio(bench, "server_cpu", CPU_NS, best_of(bench, CPU_NS, ONESHOT), 1.05, PERF_AT_MOST);
+		show_ratio(bench, "p99", P99_NS, EPOLL, 0.85, PERF_AT_MOST);
+		show_ratio(bench, "rate", RATE, EPOLL, 1.05, PERF_AT_LEAST);
+	} else {
+		show_ratio(bench, "server_cpu", CPU_NS, best_of(bench, CPU_NS, EPOLL), 0, PERF_AT_MOST);
+		show_ratio(bench, "rate", RATE, best_of(bench, RATE, EPOLL), 0.97, PERF_AT_LEAST);
+	}
+}
+
+/* The server is this process, which a tool may count; the load is another, which it need not follow. */
+static int count(const char *program, const char *side, const char *message_nr)
+{
+	struct echo_setup setup = {.message_size = COUNT_SIZE, .conn_nr = COUNT_CONN_NR, .end_nr = COUNT_CONN_NR};
+	char port_text[16];
+	uint16_t port;
+	pid_t child;
+	int status;
+
+	setup.listen_fd = echo_listen(&port);
+	snprintf(port_text, sizeof(port_text), "%u", port);
+	child = fork();
+	if (child < 0)
+		perf_die("fork", -errno);
+	if (child == 0) {
+		execl(program, program, "load", port_text, message_nr, NULL);
+		_exit(127);
+	}
+	alarm(COUNT_TIME_S); /* should the child not come */
+	echo_pin_to_server_cpu();
+	echo_side_find(side)->serve(&setup);
+	if (waitpid(child, &status, 0) < 0)
+		perf_die("waitpid", -errno);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static int load_for_count(const char *port, const char *message_nr)
+{
+	struct echo_load *load = echo_load_open((uint16_t)strtoul(port, NULL, 10), COUNT_CONN_NR, COUNT_SIZE);
+
+	echo_load_count(load, strtoull(message_nr, NULL, 10));
+	echo_load_close(load);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct bench bench;
+
+	echo_cpus_find();
+	perf_start(argc, argv);
+	if (argc == 4 && strcmp(argv[1], "count") == 0)
+		return count(argv[0], argv[2], argv[3]);
+	if (argc == 4 && strcmp(argv[1], "load") == 0)
+		return load_for_count(argv[2], argv[3]);
+	echo_need_descriptors(SIDE_NR * 1024);
+	bench.run_nr = perf_runs(9);
+	if (bench.run_nr > RUN_NR_MAX)
+		bench.run_nr = RUN_NR_MAX;
+	if (argc - optind == 2) {
+		measure(&bench, (unsigned)strtoul(argv[optind], NULL, 10), strtoul(argv[optind + 1], NULL, 10));
+		return 0;
+	}
+	measure(&bench, 1, 64);
+	measure(&bench, 64, 64);
+	measure(&bench, 1024, 64);
+	measure(&bench, 64, 16384);
+	measure(&bench, 1024, 16384);
+	return 0;
+}
