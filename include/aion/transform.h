@@ -100,7 +100,7 @@ AION_API void aion_output_take_chunk(struct aion_output *output);
  * chunks).
  * Result: the bytes written.
  * Errors: those of aion_chunk_process(), and of write(2), openat(2), rename(2), ftruncate(2), fallocate(2) but
- *   -EOPNOTSUPP, fsync(2) but -EINVAL for what has none; -EINVAL (target: see there; also one shorter than resume_off);
+ *   -EOPNOTSUPP, fsync(2) but -EINVAL for what has none, close(2); -EINVAL (target: see there; also one shorter than resume_off);
  *   -ENAMETOOLONG.
  * Suspends: yes. Returns only when nothing is in flight and no worker is in fn any more. Thread: loop. Source:
  *   pwrite(2), copy_file_range(2), splice(2), IORING_OP_WRITE, Linux 5.6.

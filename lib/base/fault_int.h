@@ -21,6 +21,7 @@ enum aion__fault {
 	AION__FAULT_EVENTFD,       /* eventfd fails with the value */
 	AION__FAULT_TMPFILE,       /* a file without a name cannot be had */
 	AION__FAULT_DIRECT_CUT,    /* a direct read of the chunk processor's gives -value bytes at most */
+	AION__FAULT_CLOSE,         /* closing an atomic target's file, before it gets its name, fails with the value */
 	AION__FAULT_NR,
 };
 

@@ -144,12 +144,23 @@ static int link_temporary(struct aion__target *target)
 	return result;
 }
 
+/* Some file systems tell only by close(2) that bytes did not arrive; that of a duplicate says so, too, and in time. */
+static int flush(const struct aion__target *target)
+{
+	int fd = fcntl(target->fd, F_DUPFD_CLOEXEC, 0), result;
+
+	if (fd < 0)
+		return -errno;
+	result = close(fd) < 0 && errno != EINTR ? -errno : 0;
+	return result < 0 ? result : aion__fault_hit(AION__FAULT_CLOSE);
+}
+
 static int64_t replace_call(void *arg)
 {
 	struct aion__target *target = arg;
-	int saved = errno, result = 0;
+	int saved = errno, result = flush(target);
 
-	if (!target->temporary[0])
+	if (result == 0 && !target->temporary[0])
 		result = link_temporary(target);
 	if (result == 0 && rename(target->temporary, target->path) < 0)
 		result = -errno;
@@ -343,17 +354,19 @@ int64_t aion__target_commit(struct aion__target *target, int64_t end_off)
 	return commit_directory(target);
 }
 
-void aion__target_close(struct aion__target *target, int64_t keep_off)
+int64_t aion__target_close(struct aion__target *target, int64_t keep_off)
 {
 	struct aion_scope shield;
+	int64_t result;
 
 	if (!target->is_own)
-		return;
+		return 0;
 	aion_scope_enter_shield(&shield, AION_NEVER);
 	if (!target->is_done && target->is_regular && !target->is_new)
 		aion_ftruncate(target->fd, keep_off);
 	if (target->temporary[0])
 		aion_unlinkat(AT_FDCWD, target->temporary, 0);
-	aion_close(target->fd);
+	result = aion_close(target->fd);
 	aion_scope_leave(&shield);
+	return target->is_new || result == -EINTR ? 0 : result; /* of a new one it has been looked at before */
 }

@@ -400,6 +400,8 @@ static AION_SUSPENDS int64_t transform_write(struct transform *transform, const 
 static AION_SUSPENDS int64_t transform_end(struct transform *transform, int64_t result)
 {
 	struct aion__chunk_run *run = &transform->run;
+	int64_t closed;
+	bool has_read;
 
 	if (result >= 0) {
 		transform->resume_source_idx = run->nr;
@@ -408,12 +410,14 @@ static AION_SUSPENDS int64_t transform_end(struct transform *transform, int64_t 
 	run->progress.resume_source_idx = transform->resume_source_idx;
 	run->progress.resume_off = transform->resume_off;
 	result = aion__chunk_run_end(run, result);
-	if (result >= 0) {
+	has_read = result >= 0;
+	if (has_read)
 		result = aion__target_commit(&transform->target, transform->next_off);
-		if (result < 0 && run->options.ret_failure)
-			*run->options.ret_failure = (struct aion_chunk_failure){run->nr, 0, result, "write"};
-	}
-	aion__target_close(&transform->target, transform->done_off);
+	closed = aion__target_close(&transform->target, transform->done_off);
+	if (result >= 0 && closed < 0)
+		result = closed;
+	if (has_read && result < 0 && run->options.ret_failure)
+		*run->options.ret_failure = (struct aion_chunk_failure){run->nr, 0, result, "write"};
 	if (transform->target.spec->ret_resume_off)
 		*transform->target.spec->ret_resume_off = transform->done_off;
 	return result < 0 ? result : transform->next_off - transform->target.begin_off;

@@ -34,8 +34,8 @@ AION_SUSPENDS int64_t aion__target_open(struct aion__target *target, const struc
 AION_SUSPENDS int64_t aion__target_allocate(struct aion__target *target, uint64_t size);
 /* All is written, up to end_off: synced, named. */
 AION_SUSPENDS int64_t aion__target_commit(struct aion__target *target, int64_t end_off);
-/* Always finishes. What was not committed ends at keep_off, or vanishes. */
-AION_SUSPENDS void aion__target_close(struct aion__target *target, int64_t keep_off);
+/* Always finishes. What was not committed ends at keep_off, or vanishes. 0, or what the file's close says. */
+AION_SUSPENDS int64_t aion__target_close(struct aion__target *target, int64_t keep_off);
 
 /* Copies whole sources from the run's resume place on, and moves that. *off: where in the target; -1: it has no
  * offsets. 0: what is left is the run's to do. */

@@ -431,6 +431,29 @@ SPARED_TEST(transform_error, a_temporary_file_with_a_name_is_not_left)
 	cr_assert(stat("out", &status) == 0 && (status.st_mode & 07777) == 0606);
 }
 
+/* A file system that tells only by close(2) that bytes did not arrive. */
+SPARED_TEST(transform_error, an_atomic_target_stays_if_closing_the_new_one_fails)
+{
+	TEST_DIR();
+	const struct aion_source source = {.path = "in"};
+	const struct aion_target target = {.path = "out", .atomic = true};
+	struct aion_chunk_failure failure = {0};
+	struct aion_chunk_options options = {.ret_failure = &failure};
+
+	close(test_file_make("in", 20000));
+	test_file_put("out", "old", 3);
+	for (int is_named = 0; is_named < 2; is_named++) {
+		if (is_named)
+			aion__fault_arm(AION__FAULT_TMPFILE, 0, 1000, -EOPNOTSUPP);
+		aion__fault_arm(AION__FAULT_CLOSE, 0, 1, -EDQUOT);
+		assert_result(aion_transform(&source, 1, NULL, NULL, &target, &options), -EDQUOT);
+		aion__fault_reset();
+		assert_failure(failure, 1, 0, -EDQUOT, "write");
+		assert_file("out", "old", 3);
+		cr_assert_eq(name_nr(), 2);
+	}
+}
+
 SPARED_TEST(transform_error, without_threads_there_are_no_workers)
 {
 	TEST_NEEDS_KERNEL("a machine's jobs have no threads");

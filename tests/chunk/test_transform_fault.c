@@ -250,6 +250,29 @@ Test(transform_fault, a_full_disk_is_told_and_what_fitted_stays)
 	on_machines(full_disk, 6, &(struct aion_sim_options){.profile = AION_SIM_CALM, .disk_size = SIZE + 70000});
 }
 
+/* The source's close is the first, the target's the second; it has the lowest descriptor. */
+static int64_t close_error(void *arg)
+{
+	struct aion_sim *sim = arg;
+	char *content = content_make(sim, 6);
+	const struct aion_target target = {.path = "/out"};
+	struct aion_chunk_failure failure = {0};
+	struct aion_chunk_options options = {.records = true, .delimiter = '\n', .ret_failure = &failure};
+
+	assert_result(aion_sim_inject(sim, IORING_OP_CLOSE, 2, -EIO), 0);
+	assert_result(aion_transform(&source, 1, NULL, NULL, &target, &options), -EIO);
+	assert_failure(failure, 1, 0, -EIO, "write");
+	assert_output(sim, content, SIZE);
+	assert_result(aion_close(AION_SIM_FD_BASE), 0);
+	free(content);
+	return 4711;
+}
+
+Test(transform_fault, an_error_of_the_targets_close_is_the_transforms)
+{
+	on_machines(close_error, 4, &(struct aion_sim_options){.profile = AION_SIM_CALM});
+}
+
 /* ---- whatever can fail */
 
 static bool is_fault(int64_t error)
