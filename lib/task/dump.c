@@ -42,10 +42,10 @@ static void dump_flush(struct dump *dump)
 		long written = aion__syscall6(SYS_write, dump->fd, (long)(dump->text + off),
 					      (long)(dump->used_size - off), 0, 0, 0);
 
-		if (written >= 0)
+		if (written > 0)
 			off += (size_t)written;
 		else if (written != -EINTR)
-			dump->error = (int)written;
+			dump->error = written ? (int)written : -EIO; /* that takes nothing */
 	}
 	dump->used_size = 0;
 }

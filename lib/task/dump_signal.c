@@ -124,36 +124,42 @@ static int handler_install(int signal)
 
 int aion_loop_dump_on_signal(struct aion_loop *loop, int signal, int fd)
 {
-	struct aion__dump_watch *watch;
+	struct aion__dump_watch *watch, *none = NULL;
 	int result;
 
 	if (!aion__ring_is_alive(&loop->engine.ring))
 		return -ECHILD;
-	if (loop->dump_watch)
+	if (atomic_load(&loop->dump_watch))
 		return -EBUSY;
 	watch = aion__alloc_zeroed(sizeof(*watch));
 	if (!watch)
 		return -ENOMEM;
 	*watch = (struct aion__dump_watch){.post.run = watch_run, .loop = loop, .signal = signal, .fd = fd};
+	/* Whichever thread comes first has the place, before anything can be seen of it. */
+	if (!atomic_compare_exchange_strong(&loop->dump_watch, &none, watch)) {
+		aion__free(watch);
+		return -EBUSY;
+	}
 	result = watch_enter(watch);
 	if (result == 0)
 		result = handler_install(signal);
 	if (result < 0) {
 		watch_leave(watch);
+		atomic_store(&loop->dump_watch, NULL);
 		aion__free(watch);
-		return result;
 	}
-	loop->dump_watch = watch;
-	return 0;
+	return result;
 }
 
 void aion__dump_watch_stop(struct aion_loop *loop)
 {
-	if (loop->dump_watch)
-		watch_leave(loop->dump_watch);
+	struct aion__dump_watch *watch = atomic_load(&loop->dump_watch);
+
+	if (watch)
+		watch_leave(watch);
 }
 
 void aion__dump_watch_free(struct aion_loop *loop)
 {
-	aion__free(loop->dump_watch);
+	aion__free(atomic_load(&loop->dump_watch));
 }

@@ -70,8 +70,8 @@ struct aion_loop {
 	const struct aion_task *starter; /* who switched to the stack that was started last */
 	struct aion_loop *older;         /* in the list of all loops */
 	int64_t birth_ns;
-	struct aion__debug *debug;           /* NULL: not in debug mode */
-	struct aion__dump_watch *dump_watch; /* NULL: no signal makes it dump itself */
+	struct aion__debug *debug;                     /* NULL: not in debug mode */
+	_Atomic(struct aion__dump_watch *) dump_watch; /* NULL: no signal makes it dump itself */
 };
 
 /* Tasks alive. */

@@ -221,6 +221,28 @@ TEST_IN_TASK(dump_text, a_signal_wakes_a_loop_that_waits)
 	return 0;
 }
 
+static void *ask_for_dumps(void *loop)
+{
+	return (void *)(intptr_t)aion_loop_dump_on_signal(loop, SIGUSR1, STDERR_FILENO);
+}
+
+TEST_IN_TASK(dump_text, of_threads_that_ask_at_once_one_is_heard)
+{
+	pthread_t threads[8];
+	void *result;
+	int heard_nr = 0;
+
+	for (int i = 0; i < 8; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, ask_for_dumps, aion_loop_current()), 0);
+	for (int i = 0; i < 8; i++) {
+		pthread_join(threads[i], &result);
+		cr_assert((intptr_t)result == 0 || (intptr_t)result == -EBUSY);
+		heard_nr += !result;
+	}
+	cr_assert_eq(heard_nr, 1);
+	return 0;
+}
+
 TEST_IN_TASK(dump_text, signals_that_cannot_be_caught_are_refused)
 {
 	cr_assert_eq(aion_loop_dump_on_signal(aion_loop_current(), SIGKILL, STDERR_FILENO), -EINVAL);
