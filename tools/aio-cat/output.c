@@ -183,10 +183,20 @@ static int directory_sync(const char *path)
 	return result;
 }
 
+/* Some file systems tell only by close(2) that bytes did not arrive; that of a duplicate says so, too, and in time. */
+static int output_flush(void)
+{
+	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 || (close(fd) < 0 && errno != EINTR) ? -errno : 0;
+}
+
 static int output_replace(struct output *output)
 {
 	int result = output->sync && fsync(STDOUT_FILENO) < 0 ? -errno : 0;
 
+	if (result == 0)
+		result = output_flush();
 	if (result == 0)
 		result = output_name(output);
 	if (result == 0 && rename(output->temporary, output->path) < 0)

@@ -241,7 +241,9 @@ AION_SUSPENDS void reader_restart(struct reader *reader)
 	size_t idx;
 
 	for (idx = reader->head_idx + 1; idx < reader->next_idx; idx++) {
-		aion_await(&reader_source(reader, idx)->loaded);
+		/* After a signal nobody goes on; what a task is loading stays its own. */
+		if (aion_await(&reader_source(reader, idx)->loaded) < 0)
+			return;
 		source_release(reader_source(reader, idx));
 	}
 	reader->next_idx = reader->head_idx + 1;
