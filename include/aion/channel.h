@@ -95,7 +95,7 @@ AION_API void aion_receiver_close(struct aion_receiver *receiver);
  * Errors: in all of which nothing was sent: -EPIPE (all receivers are closed, before or meanwhile); -EBADF (this end is
  *   closed, before or meanwhile); -ENOMEM (unbounded channels only); -ECANCELED (a scope around the caller is
  *   cancelled); -EBUSY (not inside a task); -ECHILD (forked child).
- * Suspends: while there is no room. Thread: loop. Source: none.
+ * Suspends: while there is no room, or the task's budget is used up. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_channel_send(struct aion_sender *sender, const void *item);
 
@@ -106,7 +106,7 @@ AION_API AION_SUSPENDS int aion_channel_send(struct aion_sender *sender, const v
  *
  * Result: 1: an item; 0: the end: all senders are closed, and nothing is under way.
  * Errors: -EBADF (this end is closed, before or meanwhile); -ECANCELED (nothing was received); -EBUSY; -ECHILD.
- * Suspends: while there is no item. Thread: loop. Source: none.
+ * Suspends: while there is no item, or the task's budget is used up. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_channel_receive(struct aion_receiver *receiver, void *ret_item);
 

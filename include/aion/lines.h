@@ -49,8 +49,8 @@ struct aion_lines {
  * @path: opened, and closed by aion_lines_close().
  * @options: NULL = the defaults.
  *
- * Errors: -EINVAL (options; that it is a directory is told by the first read); -ENOMEM; those of openat(2); -ECANCELED;
- *   -EBUSY (not inside a task); -ECHILD.
+ * Errors: -EINVAL (options; that it is a directory is told by the first read); -ENOMEM. open_path: also those of
+ *   openat(2); -ECANCELED; -EBUSY (not inside a task); -ECHILD.
  * Suspends: open: no; open_path: yes. Thread: loop. Source: openat(2).
  */
 AION_API int aion_lines_open(struct aion_lines *lines, int fd, const struct aion_lines_options *options);

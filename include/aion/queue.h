@@ -74,7 +74,7 @@ AION_API void aion_queue_fini(struct aion_queue *queue);
  * Errors: in all of which the item is still the caller's: -ESHUTDOWN (aion_queue_shutdown() before or meanwhile);
  *   -ENOMEM (unbounded queues only); -ECANCELED (a scope around the caller is cancelled); -EBUSY (not inside a task);
  *   -ECHILD (forked child).
- * Suspends: while the queue is full. Thread: loop. Source: none.
+ * Suspends: while the queue is full, or the task's budget is used up. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_queue_put(struct aion_queue *queue, void *item);
 
@@ -86,7 +86,7 @@ AION_API AION_SUSPENDS int aion_queue_put(struct aion_queue *queue, void *item);
  *   came, whatever its priority.
  *
  * Result, errors: as aion_queue_put(), and -EINVAL (another kind of queue).
- * Suspends: while the queue is full. Thread: loop. Source: none.
+ * Suspends: while the queue is full, or the task's budget is used up. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_queue_put_priority(struct aion_queue *queue, void *item, int64_t priority);
 
@@ -97,7 +97,7 @@ AION_API AION_SUSPENDS int aion_queue_put_priority(struct aion_queue *queue, voi
  *
  * Result: 0.
  * Errors: -ESHUTDOWN (shut down, and empty); -ECANCELED (no item was taken); -EBUSY; -ECHILD.
- * Suspends: while the queue is empty. Thread: loop. Source: none.
+ * Suspends: while the queue is empty, or the task's budget is used up. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_queue_get(struct aion_queue *queue, void **ret_item);
 
@@ -130,7 +130,7 @@ AION_API int aion_queue_task_done(struct aion_queue *queue);
  * Result: 0 as soon as no item is unfinished, also if others are put before the caller runs. Items that
  *   aion_queue_shutdown_now() drops count as done.
  * Errors: -ECANCELED; -EBUSY; -ECHILD.
- * Suspends: yes, while items are unfinished. Thread: loop. Source: none.
+ * Suspends: while items are unfinished, or the task's budget is used up. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_queue_join(struct aion_queue *queue);
 

@@ -50,7 +50,7 @@ AION_API void aion_thread_queue_destroy(struct aion_thread_queue *queue);
  * Errors: in all of which the item is still the caller's: -ESHUTDOWN (closed, before or meanwhile); -ENOMEM (unbounded
  *   queues only); -ECANCELED (a scope around the caller is cancelled); -EBUSY (not inside a task); -ECHILD (forked
  *   child).
- * Suspends: while the queue is full. Thread: loop. Source: eventfd(2).
+ * Suspends: while the queue is full, or the task's budget is used up. Thread: loop. Source: eventfd(2).
  */
 AION_API AION_SUSPENDS int aion_thread_queue_put(struct aion_thread_queue *queue, void *item);
 
@@ -61,7 +61,7 @@ AION_API AION_SUSPENDS int aion_thread_queue_put(struct aion_thread_queue *queue
  *
  * Result: 0.
  * Errors: -ESHUTDOWN (closed, and empty); -ECANCELED (no item was taken); -EBUSY; -ECHILD.
- * Suspends: while the queue is empty. Thread: loop. Source: eventfd(2).
+ * Suspends: while the queue is empty, or the task's budget is used up. Thread: loop. Source: eventfd(2).
  */
 AION_API AION_SUSPENDS int aion_thread_queue_get(struct aion_thread_queue *queue, void **ret_item);
 

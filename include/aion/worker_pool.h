@@ -97,7 +97,7 @@ AION_API AION_SUSPENDS int64_t aion_worker_pool_leave(struct aion_worker_pool *p
  * Result: 0.
  * Errors, in all of which the job is not taken and job is not done: -ESHUTDOWN (the pool is closed, before or
  *   meanwhile); -ENOMEM; -ECANCELED (a scope around the caller is cancelled); -EBUSY (not inside a task); -ECHILD.
- * Suspends: while the queue is full. Thread: loop. Source: none.
+ * Suspends: while the queue is full, or the task's budget is used up. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_worker_pool_submit(struct aion_worker_pool *pool, int64_t priority, aion_fn *fn,
 						   void *arg, struct aion_job *job);
@@ -107,7 +107,7 @@ AION_API AION_SUSPENDS int aion_worker_pool_submit(struct aion_worker_pool *pool
  * @options: copied, but for what retry points to; NULL = the defaults.
  *
  * Errors: those of aion_worker_pool_submit(), and: -EINVAL (a negative limit, or retry's options).
- * Suspends: while the queue is full. Thread: loop. Source: none.
+ * Suspends: while the queue is full, or the task's budget is used up. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int aion_worker_pool_submit_with(struct aion_worker_pool *pool,
 							const struct aion_job_options *options, aion_fn *fn, void *arg,
@@ -138,7 +138,7 @@ AION_API void aion_job_cancel(struct aion_job *job);
  *
  * Result: 0.
  * Errors: -ECANCELED (a scope around the caller is cancelled); -EBUSY (not inside a task); -ECHILD.
- * Suspends: yes. Thread: loop. Source: none.
+ * Suspends: while there is something to do, or the task's budget is used up. Thread: loop. Source: none.
  */
 AION_API AION_SUSPENDS int64_t aion_worker_pool_join(struct aion_worker_pool *pool);
 

@@ -434,6 +434,8 @@ TASK_TEST(worker_pool_error, no_memory_for_a_job)
 	for (unsigned after = 0; after < 2; after++) { /* the record, the queue */
 		aion__fault_arm(AION__FAULT_ALLOC, after, 1, -ENOMEM);
 		assert_result(aion_worker_pool_submit(&pool, 0, test_count, &count, &job), -ENOMEM);
+		aion__fault_arm(AION__FAULT_ALLOC, 0, 1, -ENOMEM); /* of the second time the record is there */
+		assert_result(aion_worker_pool_try_submit(&pool, NULL, test_count, &count, &job), -ENOMEM);
 		aion__fault_reset();
 	}
 	assert_result(aion_worker_pool_submit(&pool, 0, test_count, &count, &job), 0);
