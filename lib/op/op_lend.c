@@ -10,6 +10,7 @@
 
 #include <linux/stat.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 static inline void *op_memory(uint64_t address)
@@ -73,14 +74,34 @@ static void op_open(const struct aion_op *op)
 	free(lent);
 }
 
-static void vector_written(const struct iovec *iov, size_t size)
+/* With MSG_TRUNC a result may be more than there is room for. */
+static void vector_written(const struct iovec *iov, size_t iov_nr, size_t size)
 {
-	for (; size; iov++) {
+	for (; size && iov_nr; iov++, iov_nr--) {
 		size_t part = iov->iov_len < size ? iov->iov_len : size;
 
 		aion__annotate_written(iov->iov_base, part);
 		size -= part;
 	}
+}
+
+static void message_written(struct msghdr *message, size_t result)
+{
+	aion__annotate_written(message, sizeof(*message));
+	vector_written(message->msg_iov, message->msg_iovlen, result);
+	aion__annotate_written(message->msg_control, message->msg_controllen);
+	aion__annotate_written(message->msg_name, message->msg_name ? message->msg_namelen : 0);
+}
+
+/* How much room there was nobody knows any more, where the address was cut: of memory that is not the program's nothing
+ * is said. */
+static void address_written(void *address, socklen_t *size)
+{
+	if (!address || !size)
+		return;
+	aion__annotate_written(size, sizeof(*size));
+	if (*size <= sizeof(struct sockaddr_storage))
+		VALGRIND_MAKE_MEM_DEFINED_IF_ADDRESSABLE(address, *size);
 }
 
 static void op_written(const struct aion_op *op, size_t result)
@@ -90,7 +111,16 @@ static void op_written(const struct aion_op *op, size_t result)
 		aion__annotate_written(op_memory(op->addr), result);
 		break;
 	case IORING_OP_READV:
-		vector_written(op_memory(op->addr), result);
+		vector_written(op_memory(op->addr), op->len, result);
+		break;
+	case IORING_OP_RECV:
+		aion__annotate_written(op_memory(op->addr), result < op->len ? result : op->len);
+		break;
+	case IORING_OP_RECVMSG:
+		message_written(op_memory(op->addr), result);
+		break;
+	case IORING_OP_ACCEPT:
+		address_written(op_memory(op->addr), op_memory(op->off));
 		break;
 	case IORING_OP_STATX:
 		aion__annotate_written(op_memory(op->off), sizeof(struct statx));

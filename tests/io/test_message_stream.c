@@ -131,18 +131,24 @@ TASK_TEST(message_stream, a_send_that_waits_for_all_is_whole)
 	free(data);
 }
 
-TASK_TEST(message_stream, a_deadline_leaves_the_bytes_that_went)
+TASK_TEST(message_stream, a_cancellation_leaves_the_bytes_that_went)
 {
 	char *data = filled(16 << 20);
 	struct aion_scope scope;
+	struct test_canceller canceller = {.scope = &scope};
+	struct aion_group group;
 	struct drain draining;
 	size_t done = 0;
 	int fds[2];
 
 	test_tcp_pair(fds);
-	aion_scope_enter(&scope, aion_after(5 * AION_MILLISECOND));
+	canceller.fd = fds[1];
+	aion_group_enter(&group);
+	aion_spawn(&group, test_cancel_after_bytes, &canceller);
+	aion_scope_enter(&scope, AION_NEVER);
 	assert_result(aion_send_all(fds[0], data, 16 << 20, 0, &done), -ECANCELED);
-	assert_result(aion_scope_leave(&scope), -ETIME);
+	aion_scope_leave(&scope);
+	assert_result(aion_group_leave(&group, 0), 0);
 	cr_assert(done > 0 && done < 16 << 20);
 	/* Just these arrive. */
 	assert_result(aion_shutdown(fds[0], SHUT_WR), 0);

@@ -4,6 +4,7 @@
 /* What the tests of sockets share: listeners on the loopback, connected pairs. All are of the loop's machine. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -60,6 +61,22 @@ static inline void test_close_pair(int fds[2])
 {
 	assert_result(aion_close(fds[0]), 0);
 	assert_result(aion_close(fds[1]), 0);
+}
+
+/* For a child: cancels a scope some time after the first bytes have come. */
+struct test_canceller {
+	struct aion_scope *scope;
+	int fd;
+};
+
+static inline int64_t test_cancel_after_bytes(void *arg)
+{
+	struct test_canceller *canceller = arg;
+
+	aion_poll(canceller->fd, POLLIN);
+	aion_sleep(10 * AION_MILLISECOND);
+	aion_scope_cancel(canceller->scope);
+	return 0;
 }
 
 /* Whether the machine has IPv6. */
