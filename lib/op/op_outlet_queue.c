@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define CHUNK_SIZE ((size_t)4096) /* bytes of memory for small writes, the record included */
+/* Bytes of memory for small writes, the record included: for one by itself, and for many. */
+#define CHUNK_SIZE_FIRST ((size_t)1024)
+#define CHUNK_SIZE ((size_t)4096)
 /* So many bytes gain nothing from waiting for company: they are tried at once, which may save the copy or the trip. */
 #define AT_ONCE_SIZE ((size_t)16 << 10)
 
@@ -144,10 +146,11 @@ static void chunk_append(struct aion__chunk *chunk, const void *buf, size_t size
 
 static struct aion__chunk *chunk_make(struct aion_outlet *outlet, size_t size)
 {
+	size_t least = outlet->first ? CHUNK_SIZE : CHUNK_SIZE_FIRST;
 	struct aion__chunk *chunk;
 
-	if (size < CHUNK_SIZE - sizeof(*chunk))
-		size = CHUNK_SIZE - sizeof(*chunk);
+	if (size < least - sizeof(*chunk))
+		size = least - sizeof(*chunk);
 	chunk = aion__alloc(sizeof(*chunk) + size);
 	if (!chunk)
 		return NULL;
