@@ -139,8 +139,9 @@ AION_API int64_t aion_outlet_try_send(struct aion_outlet *outlet, const void *bu
 AION_API int64_t aion_outlet_try_sendv(struct aion_outlet *outlet, const struct iovec *iov, int iov_nr);
 
 /**
- * aion_outlet_write - queue a copy, and return; first wait for room if too much is queued (asyncio's write and drain).
- * @buf, @size: free again when this returns. One write of each task may stand above the high mark.
+ * aion_outlet_write - queue a copy, and return; first wait for room if too much is queued.
+ * @buf, @size: free again when this returns. One write of each task may stand above the high mark. A size of 0 only
+ *   waits for room (asyncio's drain).
  *
  * Result: 0: all is queued.
  * Errors: as aion_outlet_send_all(); after -ECANCELED and -ENOMEM nothing of it is queued.

@@ -124,7 +124,9 @@ static unsigned outlet_opcode(const struct aion_outlet *outlet)
 		return IORING_OP_POLL_ADD;
 	if (outlet->first->kind == AION__LOAN_SHUT)
 		return IORING_OP_SHUTDOWN;
-	return wants_zero_copy(outlet, outlet->first) ? IORING_OP_SEND_ZC : IORING_OP_SEND;
+	if (wants_zero_copy(outlet, outlet->first) && aion__ring_has_op(&aion__engine->ring, IORING_OP_SEND_ZC))
+		return IORING_OP_SEND_ZC;
+	return IORING_OP_SEND;
 }
 
 /* Something is queued, nothing in flight. 0, or why it cannot be started. */

@@ -216,10 +216,12 @@ int aion_outlet_try_writev(struct aion_outlet *outlet, const struct iovec *iov, 
 
 	if (result)
 		return result;
-	if (size <= 0)
+	if (size < 0)
 		return (int)size;
 	if (outlet->flags & AION__OUTLET_PAUSED)
 		return -EAGAIN;
+	if (!size)
+		return 0;
 	if ((size_t)size >= AT_ONCE_SIZE && !outlet->first) {
 		sent = aion_outlet_try_sendv(outlet, iov, iov_nr);
 		if (sent == -EAGAIN)

@@ -332,7 +332,7 @@ static void mix_on_machines(enum aion_sim_profile profile, uint64_t seed_nr)
 		cr_assert_eq(aion_sim_socketpair(sim, draw(mixture, 2) ? AF_INET : AF_UNIX,
 						 SOCK_STREAM | (draw(mixture, 3) ? 0 : SOCK_NONBLOCK), mixture->fds),
 			     0);
-		result = test_sim_run(sim, mix, mixture);
+		result = aion_run(mix, mixture, &(struct aion_loop_options){.sim = sim, .entry_nr = seed % 2 ? 0 : 8});
 		cr_assert(result == 0 || (result == 1 && profile == AION_SIM_HOSTILE), "seed %lu: %ld",
 			  (unsigned long)seed, (long)result);
 		error_nr += result == 1;

@@ -23,12 +23,14 @@ TASK_TEST(outlet_pressure, a_write_waits_above_the_high_mark_until_the_low_one)
 	assert_result(aion_outlet_write(&outlet, bytes, 200000), 0);
 	cr_assert_gt(aion_outlet_queued(&outlet), (size_t)100000);
 	assert_result(aion_outlet_try_write(&outlet, bytes, 1), -EAGAIN);
+	assert_result(aion_outlet_try_write(&outlet, bytes, 0), -EAGAIN);
 	aion_outlet_start_writev(&outlet, &wait, &iov, 1);
 	outlet_expect(fds[1], 0, 50000);
 	cr_assert_not(aion_future_is_done(&wait.future));
 	cr_assert_gt(aion_outlet_queued(&outlet), (size_t)10000);
 	outlet_expect(fds[1], 50000, 150000);
 	assert_result(aion_await(&wait.future), 0);
+	assert_result(aion_outlet_write(&outlet, NULL, 0), 0);
 	outlet_expect(fds[1], 200000, 1000);
 	assert_result(aion_outlet_flush(&outlet), 0);
 	/* Higher marks let waiters in at once; lower ones make a queue wait. */
@@ -190,12 +192,14 @@ TASK_TEST(outlet_error, a_peer_may_reset_at_every_byte)
 	for (size_t at = 0; at <= SIZE; at += test_is_small() ? 20 : 1) {
 		AION_CLEANUP(aion_outlet_close) struct aion_outlet outlet = {0};
 		struct aion_loan loans[SIZE];
+		size_t lent_nr = 0;
 		int64_t result;
 		int fds[2];
 
 		outlet_tcp_pair(fds);
 		aion_outlet_open(&outlet, fds[0]);
 		for (size_t i = 0; i < SIZE; i++) {
+			aion_outlet_set_zero_copy(&outlet, at % 2 ? 1 : 100);
 			if (i == at) {
 				outlet_expect(fds[1], 0, at);
 				reset(fds[1]);
@@ -205,7 +209,7 @@ TASK_TEST(outlet_error, a_peer_may_reset_at_every_byte)
 			else if (i % 3 == 1)
 				result = aion_outlet_send_all(&outlet, bytes + i, 1, NULL);
 			else
-				aion_outlet_lend(&outlet, &loans[i], bytes + i, 1);
+				aion_outlet_lend(&outlet, &loans[lent_nr++], bytes + i, 1);
 			if (at > i)
 				cr_assert_geq(result, 0);
 			if (result < 0)
@@ -222,6 +226,8 @@ TASK_TEST(outlet_error, a_peer_may_reset_at_every_byte)
 		assert_result(aion_outlet_write(&outlet, "x", 1), result);
 		cr_assert_eq(aion_outlet_queued(&outlet), 0);
 		aion_outlet_close(&outlet);
+		while (lent_nr)
+			aion_await(&loans[--lent_nr].future);
 		cr_assert_eq(test_stats().in_flight_nr, 0);
 		close(fds[0]);
 	}
