@@ -84,6 +84,7 @@ RING_TEST(sim_buffer, each_receive_has_a_buffer_until_there_is_none)
 RING_TEST(sim_buffer, long_message_takes_several)
 {
 	char text[SIZE + 10 + 1] = "";
+	uint32_t flags;
 	int fds[2];
 
 	memset(text, 'x', SIZE + 10);
@@ -93,6 +94,35 @@ RING_TEST(sim_buffer, long_message_takes_several)
 	ring_send(fds[0], text);
 	cr_assert_eq(take_text(text + 10), MORE | IORING_CQE_F_SOCK_NONEMPTY);
 	cr_assert_eq(take_text("xxxxxxxxxx"), MORE);
+	ring_cancel();
+	cr_assert_eq(ring_take(&flags), -ECANCELED);
+	cr_assert_eq(flags & (IORING_CQE_F_BUFFER | MORE), 0, "the last buffer is not named again");
+	aion__buffer_ring_close(&buffers);
+	ring_close_pair(fds);
+}
+
+static void prep_recv_when_ready(struct io_uring_sqe *sqe, int fd)
+{
+	prep_recv_multishot(sqe, fd, 0);
+	sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+}
+
+RING_TEST(sim_buffer, who_polls_first_looks_for_a_buffer_when_there_is_something)
+{
+	int fds[2];
+
+	ring_pair(fds);
+	buffers_open(1);
+	RING_START(prep_recv_select, fds[1], 0);
+	ring_send(fds[0], "only");
+	cr_assert_eq(take_text("only"), 0);
+	RING_START(prep_recv_when_ready, fds[1]);
+	cr_assert_eq(ring_take(NULL), -EAGAIN);
+	ring_send(fds[0], "more");
+	cr_assert_eq(ring_take(NULL), -ENOBUFS);
+	aion__buffer_ring_recycle(&buffers, buffers.memory);
+	RING_START(prep_recv_when_ready, fds[1]);
+	cr_assert_eq(take_text("more"), MORE);
 	ring_cancel();
 	cr_assert_eq(ring_take(NULL), -ECANCELED);
 	aion__buffer_ring_close(&buffers);

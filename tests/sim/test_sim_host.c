@@ -57,6 +57,30 @@ static void host_run(both_fn *fn)
 	}                                                                                                              \
 	static void fact##_body(struct both *both)
 
+/* ---- sockets and buffers */
+
+/* One multishot receive after the other, as the inlet starts them. */
+HOST_TEST(receives_into_buffers_again_and_again)
+{
+	AION_CLEANUP(aion_inlet_close) struct aion_inlet inlet = {0};
+	char sent[300], heard[300];
+	int fds[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	both_check(both, aion_inlet_open(&inlet, fds[0]));
+	for (unsigned i = 1; i < 300; i += 7) {
+		memset(sent, (int)i, i);
+		cr_assert_eq(send(fds[1], sent, i, 0), (ssize_t)i);
+		both_check(both, aion_inlet_read(&inlet, heard, sizeof(heard)));
+		cr_assert_eq(memcmp(sent, heard, i), 0);
+	}
+	both_check(both, aion_inlet_try_read(&inlet, heard, sizeof(heard)));
+	close(fds[1]);
+	both_check(both, aion_inlet_read(&inlet, heard, sizeof(heard)));
+	aion_inlet_close(&inlet);
+	close(fds[0]);
+}
+
 /* ---- pipes and files */
 
 HOST_TEST(pipes_are_read_and_written)
