@@ -189,27 +189,6 @@ static void inlet_wait_for_input(struct aion_inlet *inlet)
 	inlet_go_on(inlet);
 }
 
-static void inlet_shot_ended(struct aion__engine *engine, struct aion_inlet *inlet, int64_t result)
-{
-	bool is_closed = inlet->op.future.flags & AION__OP_CLOSED;
-
-	aion__op_finish(engine, &inlet->op, result);
-	result = inlet->op.future.result;
-	if (!(inlet->flags & AION__INLET_OPEN))
-		return;
-	inlet->flags &= (uint8_t) ~(AION__INLET_POLLING | AION__INLET_ALONE);
-	if (is_closed)
-		inlet_end(inlet, -EBADF); /* nobody may ask again on that descriptor */
-	else if (result == -ENOBUFS)
-		inlet_found_none(inlet);
-	else if (result > 0 || result == -EINTR || (result == -ECANCELED && inlet->flags & AION__INLET_STOPPING))
-		inlet_go_on(inlet);
-	else if (result == -EAGAIN)
-		inlet_wait_for_input(inlet);
-	else
-		inlet_end(inlet, (int)result);
-}
-
 static inline void inlet_queue(struct aion_inlet *inlet, struct aion_buffer *buffer)
 {
 	buffer->owner = inlet;
@@ -234,19 +213,39 @@ static inline void inlet_take(struct aion_inlet *inlet, struct aion__buffer_grou
 }
 
 /* What was received into memory of its own. */
-static void inlet_take_single(struct aion_inlet *inlet, int32_t result)
+static void inlet_take_single(struct aion_inlet *inlet, int64_t result)
 {
 	struct aion_buffer *buffer = aion__group_single_of((void *)(uintptr_t)inlet->op.addr);
 
-	/* Before the program may see it, and before it goes. */
-	aion__op_give_back(&inlet->op, result);
-	inlet->op.future.flags &= (uint16_t)~AION__OP_FILLS;
 	if (result > 0 && inlet->flags & AION__INLET_OPEN) {
 		buffer->size = (size_t)result;
 		inlet_queue(inlet, buffer);
 	} else {
 		aion__group_free_single(buffer);
 	}
+}
+
+static void inlet_shot_ended(struct aion__engine *engine, struct aion_inlet *inlet, int64_t result)
+{
+	bool is_closed = inlet->op.future.flags & AION__OP_CLOSED;
+
+	aion__op_finish(engine, &inlet->op, result);
+	result = inlet->op.future.result;
+	if (inlet->flags & AION__INLET_ALONE)
+		inlet_take_single(inlet, result);
+	if (!(inlet->flags & AION__INLET_OPEN))
+		return;
+	inlet->flags &= (uint8_t) ~(AION__INLET_POLLING | AION__INLET_ALONE);
+	if (is_closed)
+		inlet_end(inlet, -EBADF); /* nobody may ask again on that descriptor */
+	else if (result == -ENOBUFS)
+		inlet_found_none(inlet);
+	else if (result > 0 || result == -EINTR || (result == -ECANCELED && inlet->flags & AION__INLET_STOPPING))
+		inlet_go_on(inlet);
+	else if (result == -EAGAIN)
+		inlet_wait_for_input(inlet);
+	else
+		inlet_end(inlet, (int)result);
 }
 
 static void inlet_event(struct aion__engine *engine, struct aion_op *op, int32_t result, uint32_t cqe_flags)
@@ -257,8 +256,6 @@ static void inlet_event(struct aion__engine *engine, struct aion_op *op, int32_t
 	if (aion__likely(cqe_flags & IORING_CQE_F_BUFFER))
 		inlet_take(inlet, group, result, cqe_flags);
 	if (aion__unlikely(!(cqe_flags & IORING_CQE_F_MORE))) {
-		if (inlet->flags & AION__INLET_ALONE)
-			inlet_take_single(inlet, result);
 		inlet_shot_ended(engine, inlet, result);
 	} else if (inlet->held_nr >= held_limit(group) || inlet_wants_other_size(inlet, group)) {
 		inlet->flags |= AION__INLET_STOPPING;
