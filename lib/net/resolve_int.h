@@ -6,6 +6,7 @@
  * job runs for it, or the resolver's table holds it. While it is pending it stands in the resolver's list of these,
  * afterwards, if it is kept, in that of the recently used.
  */
+#include <netdb.h>
 #include <stdbool.h>
 
 #include <aion/group.h>
@@ -18,6 +19,7 @@ struct aion__lookup {
 	struct aion_task *leader;       /* who is in the resolver's own function for it */
 	struct aion_future done;
 	struct aion_address *addresses; /* result of them */
+	struct addrinfo *list;          /* the job's, on its way to them */
 	int64_t result;
 	int64_t expires_ns;
 	struct aion_resolve_query query; /* its strings stand in text */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * getaddrinfo() on a worker thread, in a call that its caller may leave behind. The job has a share in the look-up: it
- * writes the addresses into it, and its end, on the loop's thread, tells all who wait, whether the task that began it
- * is still there or not.
+ * leaves its list there, and its end, on the loop's thread, makes the answer of it and tells all who wait, whether the
+ * task that began it is still there or not.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -101,6 +101,29 @@ bool aion__resolve_numeric(const struct aion_resolve_query *query, struct aion_a
 
 /* ---- on the worker thread */
 
+static int64_t system_ask(struct aion__lookup *lookup)
+{
+	const struct aion_resolve_query *query = &lookup->query;
+	const struct addrinfo hints = {
+		.ai_family = query->family, .ai_socktype = query->type, .ai_flags = query->flags & ~AI_CANONNAME};
+	int eai = getaddrinfo(query->host, query->service, &hints, &lookup->list);
+
+	return eai ? result_of(eai, errno) : 0;
+}
+
+static int64_t system_run(void *arg)
+{
+	struct aion__lookup *lookup = *(struct aion__lookup **)arg;
+	int saved_errno = errno;
+	int64_t result = system_ask(lookup);
+
+	lookup->job_has_run = true;
+	errno = saved_errno; /* a simulated machine has no worker threads: it is the loop's */
+	return result;
+}
+
+/* ---- on the loop's thread */
+
 static bool is_known(const struct aion_address *addresses, int64_t nr, const struct aion_address *address)
 {
 	for (int64_t i = 0; i < nr; i++)
@@ -130,36 +153,6 @@ static int64_t list_copy(const struct addrinfo *list, struct aion_address **ret_
 	return nr ? nr : -ENODATA;
 }
 
-static int64_t system_ask(struct aion__lookup *lookup)
-{
-	const struct aion_resolve_query *query = &lookup->query;
-	const struct addrinfo hints = {
-		.ai_family = query->family, .ai_socktype = query->type, .ai_flags = query->flags & ~AI_CANONNAME};
-	struct addrinfo *list = NULL;
-	int64_t result;
-	int eai;
-
-	eai = getaddrinfo(query->host, query->service, &hints, &list);
-	if (eai)
-		return result_of(eai, errno);
-	result = list_copy(list, &lookup->addresses);
-	freeaddrinfo(list);
-	return result;
-}
-
-static int64_t system_run(void *arg)
-{
-	struct aion__lookup *lookup = *(struct aion__lookup **)arg;
-	int saved_errno = errno;
-	int64_t result = system_ask(lookup);
-
-	lookup->job_has_run = true;
-	errno = saved_errno; /* a simulated machine has no worker threads: it is the loop's */
-	return result;
-}
-
-/* ---- on the loop's thread */
-
 /* The job has run, or was withdrawn, for its caller left before a worker thread could begin. */
 static void system_end(void *args, int64_t result, bool received)
 {
@@ -167,8 +160,13 @@ static void system_end(void *args, int64_t result, bool received)
 
 	(void)received;
 	lookup->job_has_ended = true;
+	if (lookup->list && result == 0)
+		result = list_copy(lookup->list, &lookup->addresses);
+	if (lookup->list)
+		freeaddrinfo(lookup->list);
+	lookup->list = NULL;
 	if (lookup->job_has_run)
-		aion__lookup_finish(lookup, result, -1);
+		aion__lookup_finish(lookup, result ? result : -ENODATA, -1);
 	else
 		aion__lookup_abandon(lookup);
 	aion__lookup_unuse(lookup);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a resolver knows and what it is about to know: the table of look-ups, and how they end. */
 #include <errno.h>
-#include <netdb.h>
 #include <string.h>
 
 #include <aion/scope.h>
