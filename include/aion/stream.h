@@ -3,7 +3,7 @@
 #define AION_STREAM_H
 /*
  * The buffered stream (asyncio's StreamReader and StreamWriter in one) over a socket, a pipe, a terminal, a file at its
- * position, or a transport of the application's own. This header opens and closes it; reading is in stream_read.h,
+ * position, a connection (conn.h), or a transport of the application's own. This header opens and closes it; reading is in stream_read.h,
  * writing in stream_write.h:
  *
  *	AION_CLEANUP(aion_stream_closep) struct aion_stream stream = {0};
@@ -36,6 +36,8 @@ extern "C" {
 #define AION_STREAM_SMALL_SIZE 512    /* bytes */
 #define AION_STREAM_DELIMITER_MAX 128 /* bytes */
 
+struct aion_conn;
+
 /*
  * What a stream reads from and writes to. Each function may suspend, must return -ECANCELED in a cancelled scope like
  * everything that suspends (bytes that have moved are its result all the same), and is called by one task at a time;
@@ -55,7 +57,7 @@ struct aion_stream_options {
 	size_t read_size;  /* bytes read at once into the stream's buffer, at most [64 KiB] */
 	size_t write_size; /* bytes that may be taken and not written yet: the high-water mark [64 KiB] */
 	int64_t close_ns;  /* how long a close tries to write what is left; negative: not at all [2 s] */
-	bool keeps_open;   /* a close leaves the descriptors open */
+	bool keeps_open;   /* a close leaves what it is over open; what was read ahead is lost */
 	/*
 	 * Whenever reading has to ask the transport for more, what was written is flushed first: for a task that talks,
 	 * so that answers to pipelined requests leave together and none is forgotten. Not where another task writes.
@@ -95,20 +97,23 @@ struct aion_stream {
 };
 
 /**
- * aion_stream_open, aion_stream_open_pair, aion_stream_open_transport - make a stream.
+ * aion_stream_open, aion_stream_open_pair, aion_stream_open_conn, aion_stream_open_transport - make a stream.
  * @stream: closed (all zero); an open one aborts the process.
  * @fd: read and written, the stream's from now on. One with O_NONBLOCK is waited for all the same.
  * @read_fd, @write_fd: two descriptors, as of pipes; -1: that side is missing, its calls give -EBADF.
+ * @conn: open, the stream's from now on: for sockets, faster than a descriptor. Stays until the close.
  * @transport: stays until the close; read or writev may be NULL if that side is missing.
  * @arg: handed to its functions.
  * @options: copied; NULL = the defaults.
  *
  * Nothing is allocated and nothing read. Result: 0.
- * Errors: -EINVAL (options above 1 GiB; then the descriptors stay the caller's).
+ * Errors: -EINVAL (sizes above 1 GiB; then what it is to be over stays the caller's).
  * Suspends: no. Thread: loop. Source: none.
  */
 AION_API int aion_stream_open(struct aion_stream *stream, int fd, const struct aion_stream_options *options);
 AION_API int aion_stream_open_pair(struct aion_stream *stream, int read_fd, int write_fd,
+				   const struct aion_stream_options *options);
+AION_API int aion_stream_open_conn(struct aion_stream *stream, struct aion_conn *conn,
 				   const struct aion_stream_options *options);
 AION_API int aion_stream_open_transport(struct aion_stream *stream, const struct aion_stream_transport *transport,
 					void *arg, const struct aion_stream_options *options);

@@ -428,6 +428,38 @@ TASK_TEST(stream_cancel, flush_before_reading_is_cancelled)
 	assert_result(aion_stream_close(&stream), 0);
 }
 
+TASK_TEST(stream_cancel, stream_over_a_connection_closes_it_or_keeps_it)
+{
+	struct aion_stream_options options = {.keeps_open = true};
+	struct aion_stream stream = {0};
+	struct aion_stream_view view;
+	struct aion_conn conn = {0};
+	struct aion_handle handle;
+	struct aion_group group;
+	int fds[2];
+
+	test_stream_pair(fds);
+	assert_result(aion_conn_open(&conn, fds[0]), 0);
+	assert_result(aion_stream_open_conn(&stream, &conn, &options), 0);
+	test_feed(fds[1], "one\ntwo\n");
+	assert_result(aion_stream_read_line(&stream, &view), 4);
+	assert_result(aion_stream_printf(&stream, "kept"), 4);
+	assert_result(aion_stream_close(&stream), 0);
+	assert_received(fds[1], "kept");
+	assert_result(aion_stream_open_conn(&stream, &conn, NULL), 0);
+	aion_group_enter(&group);
+	aion_spawn_into(&group, &handle, NULL, read_line_task, &stream);
+	aion_sleep(AION_MILLISECOND);
+	assert_result(aion_stream_printf(&stream, "bye"), 3);
+	assert_result(aion_stream_write_eof(&stream), 0);
+	assert_result(aion_stream_close(&stream), 0);
+	assert_result(aion_await(&handle.future), -EBADF);
+	assert_received(fds[1], "bye");
+	cr_assert(fcntl(fds[0], F_GETFD) < 0);
+	close(fds[1]);
+	assert_result(aion_group_leave(&group, 0), -EBADF);
+}
+
 static int64_t close_badly(void *arg)
 {
 	(void)arg;

@@ -533,13 +533,14 @@ static int64_t peer_recv_all(void *arg)
 	return 0;
 }
 
-TASK_TEST(stream_model, sockets_of_the_machine)
+static void run_over_machine(bool is_conn, unsigned seed_first)
 {
 	for (uint64_t seed = 1; seed <= seed_nr() / 4 + 1; seed++) {
 		struct aion_stream stream = {0};
 		struct aion_stream_options options;
-		struct model *model = model_make(seed + 3000, &options);
+		struct model *model = model_make(seed + seed_first, &options);
 		struct peer peer = {.model = model, .random = seed};
+		struct aion_conn conn = {0};
 		struct aion_group group;
 		int fds[2];
 
@@ -549,10 +550,25 @@ TASK_TEST(stream_model, sockets_of_the_machine)
 		aion_group_enter(&group);
 		aion_spawn(&group, peer_recv_all, &peer);
 		aion_spawn(&group, peer_send_all, &peer);
-		assert_result(aion_stream_open(&stream, fds[0], &options), 0);
+		if (is_conn) {
+			assert_result(aion_conn_open(&conn, fds[0]), 0);
+			assert_result(aion_stream_open_conn(&stream, &conn, &options), 0);
+		} else {
+			assert_result(aion_stream_open(&stream, fds[0], &options), 0);
+		}
 		model_run(model);
 		assert_result(aion_group_leave(&group, 0), 0);
 		assert_result(aion_close(fds[1]), 0);
 		free(model);
 	}
+}
+
+TASK_TEST(stream_model, sockets_of_the_machine)
+{
+	run_over_machine(false, 3000);
+}
+
+TASK_TEST(stream_model, connections)
+{
+	run_over_machine(true, 4000);
 }
