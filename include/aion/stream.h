@@ -23,6 +23,7 @@
  * there is something to read, then allocates.) With bytes in it that were not taken yet it holds a buffer for them, of
  * at most limit + AION_STREAM_DELIMITER_MAX or read_size bytes, whichever is larger, until the reading call after the
  * one that took the last of them. With bytes to be written it holds at most write_size.
+ * Over a connection what has come stays where the kernel has put it as long as no message goes on behind it.
  */
 #include <stdbool.h>
 #include <sys/uio.h>
@@ -36,6 +37,7 @@ extern "C" {
 #define AION_STREAM_SMALL_SIZE 512    /* bytes */
 #define AION_STREAM_DELIMITER_MAX 128 /* bytes */
 
+struct aion_buffer;
 struct aion_conn;
 
 /*
@@ -46,6 +48,9 @@ struct aion_conn;
 struct aion_stream_transport {
 	int64_t (*read)(void *arg, void *buf, size_t size); /* bytes; 0 at the end */
 	int64_t (*wait)(void *arg); /* until a read would not wait; NULL: the first read of a message is a small one */
+	/* The next bytes in memory of its own, for aion_buffer_release(): instead of a wait and a read. May be NULL. */
+	int64_t (*recv)(void *arg, struct aion_buffer **ret_buffer);
+	int64_t (*try_recv)(void *arg, struct aion_buffer **ret_buffer);   /* the same at once, or -EAGAIN; with recv */
 	int64_t (*writev)(void *arg, const struct iovec *iov, int iov_nr); /* bytes, at least 1 */
 	int64_t (*write_eof)(void *arg); /* nothing more is written; NULL: -EOPNOTSUPP */
 	int64_t (*close)(void *arg);     /* after all others; in a shield; NULL: nothing to be done */
@@ -83,6 +88,7 @@ struct aion_stream {
 	int32_t write_error;
 	/* Reading: bytes begin..end of data, which has room; no delimiter that `looked_key` tells begins before looked. */
 	char *data;
+	struct aion_buffer *lent; /* whose memory it is */
 	size_t room, begin, looked, end;
 	size_t quantum; /* what a read is expected to bring */
 	uint64_t looked_key;

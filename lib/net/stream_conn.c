@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The transport of a stream over a connection. A read copies out of the buffers that the loop lends, so the first read
- * of a message may be a small one: what it leaves costs no other trip to the kernel. */
+/* The transport of a stream over a connection, which lends what it receives. */
 #include <aion/conn.h>
 
 #include "stream_int.h"
@@ -8,6 +7,16 @@
 static AION_SUSPENDS int64_t conn_read(void *arg, void *buf, size_t size)
 {
 	return aion_conn_read(arg, buf, size);
+}
+
+static AION_SUSPENDS int64_t conn_recv(void *arg, struct aion_buffer **ret_buffer)
+{
+	return aion_conn_recv(arg, ret_buffer);
+}
+
+static int64_t conn_try_recv(void *arg, struct aion_buffer **ret_buffer)
+{
+	return aion_conn_try_recv(arg, ret_buffer);
 }
 
 static AION_SUSPENDS int64_t conn_writev(void *arg, const struct iovec *iov, int iov_nr)
@@ -37,6 +46,8 @@ static AION_SUSPENDS int64_t conn_close(void *arg)
 
 static const struct aion_stream_transport transport = {
 	.read = conn_read,
+	.recv = conn_recv,
+	.try_recv = conn_try_recv,
 	.writev = conn_writev,
 	.write_eof = conn_write_eof,
 	.close = conn_close,
@@ -44,6 +55,8 @@ static const struct aion_stream_transport transport = {
 
 static const struct aion_stream_transport transport_kept = {
 	.read = conn_read,
+	.recv = conn_recv,
+	.try_recv = conn_try_recv,
 	.writev = conn_writev,
 	.write_eof = conn_write_eof,
 };

@@ -8,15 +8,25 @@
 #include <errno.h>
 #include <string.h>
 
+#include <aion/buffer.h>
+
 #include "alloc_int.h"
 #include "stream_int.h"
 
 #define ROOM_FIRST ((size_t)4 << 10) /* bytes: of the smallest buffer that is allocated */
 
+static void in_release(struct aion_stream *stream)
+{
+	if (stream->lent)
+		aion_buffer_release(stream->lent);
+	else if (stream->data != stream->small)
+		aion__free(stream->data);
+	stream->lent = NULL;
+}
+
 void aion__stream_in_drop(struct aion_stream *stream)
 {
-	if (stream->data != stream->small)
-		aion__free(stream->data);
+	in_release(stream);
 	stream->data = stream->small;
 	stream->room = sizeof(stream->small);
 	stream->begin = stream->looked = stream->end = 0;
@@ -28,8 +38,8 @@ static void in_move(struct aion_stream *stream, char *data, size_t room)
 	size_t begin = stream->begin;
 
 	memmove(data, stream->data + begin, stream->end - begin);
-	if (data != stream->data && stream->data != stream->small)
-		aion__free(stream->data);
+	if (data != stream->data)
+		in_release(stream);
 	stream->data = data;
 	stream->room = room;
 	stream->looked = stream->looked > begin ? stream->looked - begin : 0;
@@ -161,7 +171,32 @@ int64_t aion__stream_pull(struct aion_stream *stream, void *buf, size_t size)
 	return aion__stream_leave(&stay, result);
 }
 
-static AION_SUSPENDS int64_t fill_inside(struct aion_stream *stream, size_t need)
+/* What the transport lends becomes the buffer. */
+static AION_SUSPENDS int64_t fill_by_loan(struct aion_stream *stream)
+{
+	struct aion_buffer *lent;
+	int64_t result;
+
+	aion__stream_in_drop(stream);
+	result = stream->transport->try_recv(stream->arg, &lent);
+	if (result == -EAGAIN) {
+		result = aion__stream_push_first(stream);
+		if (result < 0)
+			return result;
+		do
+			result = stream->transport->recv(stream->arg, &lent);
+		while (result == -EINTR && stream->state != AION__STREAM_DEAD);
+	}
+	stream->has_ended = result == 0;
+	if (result <= 0)
+		return result;
+	stream->lent = lent;
+	stream->data = lent->data;
+	stream->room = stream->end = (size_t)result;
+	return result;
+}
+
+static AION_SUSPENDS int64_t fill_by_read(struct aion_stream *stream, size_t need)
 {
 	int64_t result = aion__stream_push_first(stream);
 	size_t room;
@@ -189,7 +224,11 @@ int64_t aion__stream_fill(struct aion_stream *stream, size_t need)
 	if (stream->has_ended)
 		return 0;
 	aion__stream_enter(&stay, stream, false);
-	result = aion__stream_leave(&stay, fill_inside(stream, need));
+	if (stream->transport->recv && !aion__stream_held(stream))
+		result = fill_by_loan(stream);
+	else
+		result = fill_by_read(stream, need);
+	result = aion__stream_leave(&stay, result);
 	/* Whoever closes it is about to take the buffer away. */
 	return stream->state == AION__STREAM_DEAD ? -EBADF : result;
 }
