@@ -97,6 +97,7 @@ struct aion_stream {
 	/* Writing: bytes out_begin..out_end of out. */
 	char *out;
 	size_t out_room, out_begin, out_end;
+	size_t text_size; /* what a text is expected to need */
 	struct aion_scope *write_scope;
 	struct aion_future *write_left;
 	char small[AION_STREAM_SMALL_SIZE];

@@ -38,6 +38,7 @@ int aion_stream_open_transport(struct aion_stream *stream, const struct aion_str
 	stream->read_fd = stream->write_fd = -1;
 	stream->data = stream->small;
 	stream->room = stream->quantum = sizeof(stream->small);
+	stream->text_size = AION__STREAM_TEXT_SIZE;
 	stream->state = AION__STREAM_OPEN;
 	return 0;
 }

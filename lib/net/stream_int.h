@@ -53,6 +53,9 @@ void aion__stream_in_drop(struct aion_stream *stream);
 
 /* ---- the buffer of what was taken to be written (stream_write.c) */
 
+#define AION__STREAM_TEXT_SIZE                                                                                         \
+	((size_t)512) /* bytes that a text is expected to need; longer ones are formatted twice */
+
 static inline size_t aion__stream_unwritten(const struct aion_stream *stream)
 {
 	return stream->out_end - stream->out_begin;

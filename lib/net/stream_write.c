@@ -14,7 +14,6 @@
 
 #define ROOM_FIRST ((size_t)512) /* bytes: of the smallest buffer */
 #define BATCH_NR 16              /* vectors written at once */
-#define TEXT_SIZE ((size_t)512)  /* bytes of text that are expected at most: others are formatted twice */
 
 /* ---- the buffer */
 
@@ -317,7 +316,7 @@ int64_t aion_stream_vprintf(struct aion_stream *stream, const char *format, va_l
 
 	if (result < 0)
 		return result;
-	if (out_fits(stream, TEXT_SIZE) && out_reserve(stream, TEXT_SIZE) == 0)
+	if (out_fits(stream, stream->text_size) && out_reserve(stream, stream->text_size) == 0)
 		room = stream->out_room - stream->out_end;
 	va_copy(again, args);
 	size = text_into_buffer(stream, room, format, args);
@@ -328,6 +327,8 @@ int64_t aion_stream_vprintf(struct aion_stream *stream, const char *format, va_l
 	else
 		result = text_by_itself(stream, (size_t)size, format, again);
 	va_end(again);
+	if (size >= 0)
+		stream->text_size = (size_t)size < AION__STREAM_TEXT_SIZE ? AION__STREAM_TEXT_SIZE : (size_t)size + 1;
 	return result;
 }
 
