@@ -11,8 +11,6 @@
 
 #include "test_resolve.h"
 
-#define MS AION_MILLISECOND
-
 /* An address of this machine with a port on which nobody listens until somebody does. */
 static inline struct aion_address test_ip(const char *host, uint16_t port)
 {

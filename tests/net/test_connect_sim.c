@@ -58,6 +58,8 @@ static int64_t world_run(void *arg)
 	struct test_host *host = &world->host;
 	int fds[6];
 
+	for (int knob = 0; knob < AION_SIM_KNOB_NR; knob++)
+		aion_sim_knob_set(world->sim, knob, 0);
 	test_host_init(host);
 	fds[0] = test_refuse("127.0.0.2", &host->addresses[0]);
 	test_hang("127.0.0.3", &fds[1], &host->addresses[1]);

@@ -29,6 +29,7 @@ struct fake_getaddrinfo fake_look(void);
 void fake_await_inside(int nr);
 
 #define TEST_ADDRESS_MAX 80
+#define MS AION_MILLISECOND
 
 /* What a task of a test asks for. */
 struct test_question {
@@ -45,6 +46,48 @@ static inline int64_t test_ask(void *arg)
 
 	question->result = aion_resolve(question->resolver, &query, question->addresses, 4);
 	return 0;
+}
+
+/* ---- looks at a resolver, and several who ask it at a time */
+
+static inline struct aion_resolver_stats test_resolver_stats(const struct aion_resolver *resolver)
+{
+	struct aion_resolver_stats stats;
+
+	aion_resolver_stats(resolver, &stats);
+	return stats;
+}
+
+static inline int64_t test_ask_for(struct aion_resolver *resolver, const char *host)
+{
+	struct test_question question = {.resolver = resolver, .host = host};
+
+	test_ask(&question);
+	return question.result;
+}
+
+#define ASKER_NR 8
+
+struct askers {
+	struct aion_group group;
+	struct test_question questions[ASKER_NR];
+	struct aion_handle handles[ASKER_NR];
+};
+
+static inline void askers_start(struct askers *askers, struct aion_resolver *resolver, const char *host)
+{
+	aion_group_enter(&askers->group);
+	for (int i = 0; i < ASKER_NR; i++) {
+		askers->questions[i] = (struct test_question){.resolver = resolver, .host = host};
+		aion_spawn_into(&askers->group, &askers->handles[i], NULL, test_ask, &askers->questions[i]);
+	}
+}
+
+static inline void askers_end(struct askers *askers, int first, int64_t result)
+{
+	assert_result(aion_group_leave(&askers->group, 0), 0);
+	for (int i = first; i < ASKER_NR; i++)
+		assert_result(askers->questions[i].result, result);
 }
 
 /* The text of an IPv4 or IPv6 address with its port. */
