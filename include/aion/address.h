@@ -37,10 +37,9 @@ struct aion_address {
 };
 
 /* Room for an address that a call is to fill: pass &address.any, &address.size. */
-#define AION_ADDRESS_ROOM                                                                                              \
-	{                                                                                                              \
-		.size = sizeof(struct sockaddr_storage)                                                                \
-	}
+/* clang-format off */
+#define AION_ADDRESS_ROOM {.size = sizeof(struct sockaddr_storage)}
+/* clang-format on */
 
 /**
  * aion_address_parse - an address from text, in one of the forms above.

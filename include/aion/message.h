@@ -28,7 +28,8 @@ extern "C" {
  *   byte.
  * @flags: MSG_*. With MSG_WAITALL a stream takes all, unless it fails: one operation, however often it has to wait.
  *
- * aion_X() first tries at once, without the ring.
+ * aion_X() first tries at once, without the ring. With MSG_WAITALL it is then the bytes that went that count, if an
+ * error comes after them; the next call tells it.
  * Result: bytes, on a stream possibly fewer than size.
  * Errors: those of send(2), -EPIPE, -ECONNRESET, -EMSGSIZE, -ENOTCONN among them, and the common ones.
  * Suspends: yes (op: no). Thread: loop. Source: send(2), IORING_OP_SEND, Linux 5.6, IORING_OP_SENDMSG, Linux 5.3;
@@ -49,11 +50,10 @@ AION_API void aion_op_sendmsg(struct aion_op *op, int fd, const struct msghdr *m
  * @address, @address_size: NULL, or where the sender's address goes, and before the call the room there, bytes,
  *   after it the address's size. (There is no operation for it: use aion_op_recvmsg().)
  * @message: as in recvmsg(2). Descriptors in it are the caller's; those of an operation that nobody received are
- *   closed by
- *   aion_op_reap().
+ *   closed by aion_op_reap(), until which the header and its control data then have to stay.
  * @flags: MSG_*. With MSG_WAITALL a stream fills the buffer, unless it ends or fails.
  *
- * Result: bytes; 0 where the other side has ended, of size 0, or for an empty datagram. With MSG_TRUNC a
+ * Result: bytes; 0 where the other side has ended, with a size of 0, or for an empty datagram. With MSG_TRUNC a
  *   datagram's full size.
  * Errors: those of recv(2), -ECONNRESET, -ENOTCONN, -ETIMEDOUT among them, and the common ones.
  * Suspends: yes (op: no). Thread: loop. Source: recv(2), IORING_OP_RECV, Linux 5.6, IORING_OP_RECVMSG, Linux 5.3.
@@ -100,7 +100,8 @@ AION_API void aion_op_sendmsg_zc(struct aion_op *op, int fd, const struct msghdr
  * @ret_done: the bytes that were sent, set in every case; may be NULL.
  *
  * Other parameters as above; MSG_WAITALL is implied. Result: 0.
- * Errors: those of aion_send() and aion_send_zc() but -EINTR, and -EIO (the kernel took nothing).
+ * Errors: those of aion_send() and aion_send_zc() but -EINTR, and -EIO (the kernel took nothing). aion_close() of the
+ *   descriptor gives -EBADF, whatever has been sent before.
  * Suspends: yes. Thread: loop. Source: as aion_send(), aion_send_zc().
  */
 AION_API AION_SUSPENDS int64_t aion_send_all(int fd, const void *buf, size_t size, int flags, size_t *ret_done);
@@ -122,7 +123,7 @@ AION_API AION_SUSPENDS int64_t aion_recv_exact(int fd, void *buf, size_t size, i
 /**
  * aion_send_fds - pass descriptors through a unix socket, with the bytes that go along.
  * @fds: fd_nr of them, AION_FDS_MAX at most; they stay open here. The other side gets copies.
- * @buf: size bytes, at least one on a stream: the descriptors go with its first byte.
+ * @buf: size bytes, at least one where there are descriptors: they go with the first.
  *
  * Result: bytes, on a stream possibly fewer than size; the descriptors are on their way in every case.
  * Errors: -EINVAL (too many; none with size 0), -ETOOMANYREFS, those of aion_send(), and the common ones.

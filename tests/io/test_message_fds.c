@@ -137,10 +137,7 @@ TASK_TEST(message_fds, what_cannot_be_passed_is_refused)
 struct letter {
 	struct msghdr message;
 	struct iovec iov;
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(8 * sizeof(int))];
-	} control;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(8 * sizeof(int))];
 	char buf[10];
 };
 
@@ -149,7 +146,7 @@ static struct msghdr *letter_room(struct letter *letter)
 	letter->iov = (struct iovec){letter->buf, sizeof(letter->buf)};
 	letter->message = (struct msghdr){.msg_iov = &letter->iov,
 					  .msg_iovlen = 1,
-					  .msg_control = &letter->control,
+					  .msg_control = letter->control,
 					  .msg_controllen = sizeof(letter->control)};
 	return &letter->message;
 }
