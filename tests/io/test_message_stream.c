@@ -179,7 +179,7 @@ TASK_TEST(message_stream, a_deadline_leaves_the_bytes_that_came)
 TASK_TEST(message_stream, an_early_end_is_told_with_what_came)
 {
 	size_t done = 77;
-	char buf[10];
+	char buf[10] = "";
 	int fds[2];
 
 	test_tcp_pair(fds);
@@ -196,7 +196,7 @@ TASK_TEST(message_stream, an_early_end_is_told_with_what_came)
 
 TASK_TEST(message_stream, who_must_not_wait_is_told_so)
 {
-	char buf[10];
+	char buf[10] = "";
 	int fds[2];
 
 	test_machine_be_prompt();
@@ -214,7 +214,7 @@ TASK_TEST(message_stream, who_must_not_wait_is_told_so)
 
 TASK_TEST(message_stream, peeking_leaves_the_bytes)
 {
-	char buf[10];
+	char buf[10] = "";
 	int fds[2];
 
 	test_tcp_pair(fds);
@@ -228,7 +228,7 @@ TASK_TEST(message_stream, peeking_leaves_the_bytes)
 TASK_TEST(message_stream, a_partner_who_has_left_is_an_error)
 {
 	const struct linger reset = {.l_onoff = 1};
-	char buf[10];
+	char buf[10] = "";
 	int fds[2];
 
 	test_tcp_pair(fds);
@@ -361,7 +361,7 @@ TASK_TEST(message_stream, cancelled_calls_have_no_effect)
 TASK_TEST(message_stream, a_send_that_finds_room_does_without_the_ring)
 {
 	struct aion_loop_stats before, after;
-	char buf[10];
+	char buf[10] = "";
 	int fds[2];
 
 	test_machine_be_prompt();

@@ -23,7 +23,7 @@ TASK_TEST(message_zero_copy, bytes_arrive)
 
 TASK_TEST(message_zero_copy, errors_are_told)
 {
-	char data[10];
+	char data[10] = "";
 	int fds[2], pipe_fds[2];
 
 	test_tcp_pair(fds);
