@@ -106,4 +106,19 @@ static inline int64_t outlet_read(void *arg)
 	return 0;
 }
 
+/* Closed with a reset: what is sent to it or has not been read is lost. */
+static inline void outlet_reset(int fd)
+{
+	struct linger linger = {1, 0};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	close(fd);
+}
+
+/* Counts how often given memory has been let go. */
+static inline void outlet_count_release(void *arg)
+{
+	++*(int *)arg;
+}
+
 #endif
