@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a message costs the thread that sends it, by each of the ways that an outlet offers, over IORING_OP_SEND by hand:
- * one task a connection over the loopback, each of which sends one message a turn; by hand that is one entry each and
- * one enter for all. Another thread reads. CPU time of the sender, nanoseconds a message; the switch between the tasks
- * is part of it.
+ * What a message costs the thread that sends it, by each of the ways that an outlet offers, over IORING_OP_SEND by
+ * hand: one task a connection over the loopback, each of which sends one message a turn; by hand that is one entry
+ * each and one enter for all. Another thread reads. CPU time of the sender, nanoseconds a message; the switch between
+ * the tasks is part of it.
  */
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks that hand all kinds of things to one outlet, at random: what arrives is, byte for byte, what they were told that
- * had been sent, in the order of their calls. On the kernel, and on machines of all profiles.
+ * Tasks that hand all kinds of things to one outlet, at random: what arrives is, byte for byte, what they were told
+ * that had been sent, in the order of their calls. On the kernel, and on machines of all profiles.
  */
 #include <linux/io_uring.h>
 
