@@ -266,6 +266,30 @@ TASK_TEST(inlet_receive, want_of_memory_is_told_and_tried_again)
 }
 #endif
 
+static int in_child(void *arg)
+{
+	struct aion_inlet *inlet = arg, second = {0};
+	struct aion_buffer *buffer;
+
+	if (aion_inlet_next(inlet, &buffer) != -ECHILD || aion_inlet_open(&second, inlet->fd) != -ECHILD)
+		return 1;
+	aion_inlet_close(inlet);
+	return 0;
+}
+
+TASK_TEST(inlet_receive, a_forked_child_is_refused_and_does_no_harm)
+{
+	struct test_pair pair = test_pair_unix();
+
+	OPEN_INLET(inlet, pair);
+	test_let_come();
+	cr_assert_eq(test_in_child(in_child, &inlet), 0);
+	test_say(pair, "unharmed");
+	test_hear(&inlet, "unharmed");
+	aion_inlet_close(&inlet);
+	test_pair_close(pair);
+}
+
 /* ---- misuse */
 
 static int64_t release_twice(void *unused)
