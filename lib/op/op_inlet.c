@@ -219,6 +219,7 @@ static void inlet_take_single(struct aion_inlet *inlet, int64_t result)
 
 	if (result > 0 && inlet->flags & AION__INLET_OPEN) {
 		buffer->size = (size_t)result;
+		aion__annotate_written(buffer->data, buffer->size);
 		inlet_queue(inlet, buffer);
 	} else {
 		aion__group_free_single(buffer);
