@@ -2,9 +2,9 @@
 #ifndef AION_BUFFER_H
 #define AION_BUFFER_H
 /*
- * The buffer: memory of the loop's with bytes in it, lent to the caller until aion_buffer_release(). There are two kinds:
- * what an inlet or a connection lends (inlet.h, conn.h), and the owned read below, for a caller who cannot wait out
- * a stuck disk. A read of a plain file cannot be interrupted, so its memory must outlive the caller's patience: it
+ * The buffer: memory of the loop's with bytes in it, lent to the caller until aion_buffer_release(). There are two
+ * kinds: what an inlet or a connection lends (inlet.h, conn.h), and the owned read below, for a caller who cannot wait
+ * out a stuck disk. A read of a plain file cannot be interrupted, so its memory must outlive the caller's patience: it
  * belongs to the loop as long as the kernel may write into it. For "the common" errors see the top of file.h.
  */
 #include <aion/future.h>
@@ -15,7 +15,7 @@ extern "C" {
 
 struct aion_buffer {
 	struct aion_future future; /* of the owned read that fills it; its result is that read's */
-	void *data;                /* of an owned read aligned to 4096, fit for O_DIRECT; else to 64 */
+	void *data;                /* of an owned read aligned to 4096, fit for O_DIRECT */
 	size_t size;               /* bytes in data; 0 until the future is done */
 	/* private: */
 	struct aion_buffer *next; /* behind it in its inlet's queue */
@@ -48,9 +48,10 @@ AION_API int aion_buffer_pread(int fd, size_t size, int64_t off, struct aion_buf
 
 /**
  * aion_buffer_release - give the buffer back.
- * @buffer: NULL does nothing. One that was received may be given back by any task of its loop, also after the connection
- *   has been closed, but before the loop is destroyed; giving it back twice aborts the process. While an owned read is
- *   in flight that is cancelled, and the loop frees the memory after it; no task may wait for its future then.
+ * @buffer: NULL does nothing. One that was received may be given back by any task of its loop, also after the
+ *   connection has been closed, but before the loop is destroyed; giving it back twice aborts the process. While an
+ *   owned read is in flight that is cancelled, and the loop frees the memory after it; no task may wait for its future
+ *   then.
  *
  * Suspends: no. Thread: loop. Source: none.
  */

@@ -45,7 +45,8 @@ AION_API int aion_conn_open(struct aion_conn *conn, int fd);
 
 /**
  * aion_conn_recv - wait for the next bytes, and borrow them.
- * @ret_buffer: lent to the caller, for aion_buffer_release(), aion_conn_send_buffer(); written when the result is positive.
+ * @ret_buffer: lent to the caller, for aion_buffer_release() or aion_conn_send_buffer(); written when the result is
+ *   positive.
  *
  * Result: bytes in the buffer, (*ret_buffer)->size; 0 at the end of the stream, as often as it is asked.
  * Errors: those of aion_inlet_next(), -ECONNRESET, -ETIMEDOUT, -EBADF (closed) among them. After -ECANCELED no byte

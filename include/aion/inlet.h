@@ -4,7 +4,7 @@
 /*
  * Receiving again and again from one stream socket, with one multishot request in flight. The kernel takes a buffer of
  * the loop's when data comes, and the inlet lends it to the caller: nothing is copied, and a connection on which
- * nothing happens holds no buffer. The buffers are shared by all inlets of a loop. Their size follows the traffic: a
+ * nothing happens holds no buffer. The buffers are shared by all inlets of a loop. Their size follows the traffic: an
  * inlet whose buffers are filled to the brim is given larger ones (64 KiB instead of 4), and small ones again when
  * little comes at a time.
  *

@@ -14,6 +14,8 @@
 #define COLOUR_SIZE 64                /* bytes: a cache line */
 
 /*
+ * The large ones are there for messages of 16 KiB and more, which cost twice the processor time if they come in pieces
+ * of 4 KiB; the small ones for memory, for of a buffer that is waiting in a queue mostly little is in use.
  * lent_min and lent_max: buffers in the queue at first, and where the kernel has found it empty again and again. The
  * kernel does 20 pieces of work or so an enter, and may fill 32 buffers in one.
  */

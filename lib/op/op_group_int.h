@@ -6,8 +6,9 @@
  *	spare		in a stack: what was touched last is used first
  *	lent		to the kernel, in the group's queue
  *	taken		the program has it: it waits in its inlet's queue, or the caller has it
- * As many are lent as the busiest moment so far has needed, so that the few that little traffic needs stay in the cache.
- * Memory is mapped piece by piece as there is need for it.
+ * As many are lent as the busiest moment so far has needed: so the few that little traffic needs stay in the cache.
+ * Memory is mapped piece by piece as there is need for it, and kept. Whoever finds none at all, and holds none, gets a
+ * *single* one from the allocator.
  */
 #include <aion/inlet.h>
 

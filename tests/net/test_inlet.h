@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef AION_TEST_INLET_H
 #define AION_TEST_INLET_H
-/* Connected sockets of the process's own, whose other end is written by plain calls; bytes that say where they stand. */
+/* Connected sockets of the process's own, whose other end is written by plain calls; bytes that say where they are. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
