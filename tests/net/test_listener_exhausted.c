@@ -105,7 +105,6 @@ TASK_TEST(listener_exhausted, who_finds_no_descriptor_is_served_when_one_returns
 	client_connect(clients[2], &server);
 	while (!server_stats(&server).pause_nr)
 		aion_yield();
-	/* The pause does not last as long as it could: a connection's end ends it. */
 	assert_result(aion_shutdown(clients[0], SHUT_WR), 0);
 	cr_assert(is_served(clients[2]));
 	descriptors_unlimit();
@@ -217,6 +216,7 @@ TASK_TEST(listener_exhausted, who_accepts_by_himself_waits_likewise_and_can_be_t
 			aion_listener_shutdown(&listener, AION_NEVER);
 		else
 			aion_listener_close(&listener);
+		cr_assert_eq(listener.waiter_nr, how == 2 ? 0 : 3);
 		assert_result(aion_group_leave(&group, 0), 0);
 		for (int i = 0; i < 3; i++)
 			assert_result(waiters[i].result, how == 0 ? -ECANCELED : how == 1 ? -ESHUTDOWN : -EBADF);
@@ -292,6 +292,45 @@ TASK_TEST(listener_exhausted, connections_without_a_stack_are_closed_at_the_end)
 	assert_result(aion_close(client), 0);
 }
 #endif
+
+/* ---- where time is the machine's */
+
+/* The listener and its reserve, three clients, two connections: that is all the machine has room for. */
+static int64_t resume_task(void *sim)
+{
+	struct server server = {.served_nr = 0};
+	int clients[3];
+	int64_t begin_ns;
+
+	server_open(&server, NULL);
+	clients_prepare(clients, 3);
+	server_start(&server);
+	for (int i = 0; i < 2; i++) {
+		client_connect(clients[i], &server);
+		cr_assert(is_served(clients[i]));
+	}
+	aion_sleep(2 * AION_SECOND); /* the pauses have become long */
+	cr_assert_gt(server_stats(&server).pause_nr, 8);
+	cr_assert_lt(server_stats(&server).pause_nr, 30);
+	begin_ns = aion_sim_now(sim);
+	assert_result(aion_shutdown(clients[0], SHUT_WR), 0);
+	client_connect(clients[2], &server);
+	cr_assert(is_served(clients[2]));
+	cr_assert_lt(aion_sim_now(sim) - begin_ns, 20 * AION_MILLISECOND);
+	close_all(clients, 3);
+	server_end(&server);
+	return 4711;
+}
+
+Test(listener_exhausted, a_connection_s_end_ends_a_pause)
+{
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		struct aion_sim *sim = test_sim_make(&(struct aion_sim_options){.seed = seed, .fd_max = 7});
+
+		cr_assert_eq(test_sim_run(sim, resume_task, sim), 4711);
+		test_sim_end(sim);
+	}
+}
 
 /* ---- on machines where whatever can fail fails */
 

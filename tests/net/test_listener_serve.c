@@ -154,7 +154,7 @@ TASK_TEST(listener_serve, a_thousand_connections_are_served)
 	crowd_visits(&server, nr);
 	aion_listener_shutdown(&server.listener, AION_NEVER);
 	server_wait(&server, 0);
-	cr_assert_eq(server_stats(&server).accepted_nr, nr);
+	cr_assert_eq(server_stats(&server).accepted_nr, (uint64_t)nr);
 }
 
 TASK_TEST(listener_serve, no_more_are_served_than_the_limit_says)
