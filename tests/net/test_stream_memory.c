@@ -133,6 +133,35 @@ COUNTED_TEST(stream_memory, message_in_progress_is_all_that_is_held)
 	free(text);
 }
 
+/* Far more messages than there are buffers for one connection: it is lent new ones only if it gives the old ones back. */
+TASK_TEST(stream_memory, connections_buffers_are_given_back)
+{
+	struct aion_stream stream = {0};
+	struct aion_stream_view view;
+	struct aion_conn conn = {0};
+	char text[101];
+	int fds[2];
+
+	memset(text, 'x', 100);
+	test_stream_pair(fds);
+	assert_result(aion_conn_open(&conn, fds[0]), 0);
+	assert_result(aion_stream_open_conn(&stream, &conn, NULL), 0);
+	for (int i = 0; i < 500; i++) {
+		text[i % 50] = i % 3 ? 'x' : '\n';
+		text[99] = '\n';
+		cr_assert_eq(write(fds[1], text, 100), 100);
+		if (i % 3 == 0)
+			assert_result(aion_stream_read_line(&stream, &view), i % 50 + 1);
+		assert_result(aion_stream_read_line(&stream, &view), i % 3 ? 100 : 99 - i % 50);
+		cr_assert_eq(view.data[view.size], 0);
+		text[i % 50] = 'x';
+	}
+	close(fds[1]);
+	assert_result(aion_stream_read_line(&stream, &view), 0);
+	cr_assert(aion_stream_at_eof(&stream));
+	assert_result(aion_stream_close(&stream), 0);
+}
+
 #ifdef AION_FAULTS
 /* ---- none there */
 
