@@ -3,8 +3,8 @@
 #define AION_STREAM_H
 /*
  * The buffered stream (asyncio's StreamReader and StreamWriter in one) over a socket, a pipe, a terminal, a file at its
- * position, a connection (conn.h), or a transport of the application's own. This header opens and closes it; reading is in stream_read.h,
- * writing in stream_write.h:
+ * position, a connection (conn.h), or a transport of the application's own. This header opens and closes it; reading is
+ * in stream_read.h, writing in stream_write.h:
  *
  *	AION_CLEANUP(aion_stream_closep) struct aion_stream stream = {0};
  *	struct aion_stream_view line;
@@ -22,8 +22,8 @@
  * its struct, into which it reads as long as messages are small. (Where larger ones are to be expected it waits until
  * there is something to read, then allocates.) With bytes in it that were not taken yet it holds a buffer for them, of
  * at most limit + AION_STREAM_DELIMITER_MAX or read_size bytes, whichever is larger, until the reading call after the
- * one that took the last of them. With bytes to be written it holds at most write_size.
- * Over a connection what has come stays where the kernel has put it as long as no message goes on behind it.
+ * one that took the last of them. With bytes to be written it holds at most write_size. Over a
+ * connection what has come stays where the kernel has put it, unless a message goes on behind it.
  */
 #include <stdbool.h>
 #include <sys/uio.h>
@@ -86,7 +86,7 @@ struct aion_stream {
 	bool has_ended;    /* the transport has said so */
 	bool has_shutdown; /* write_eof */
 	int32_t write_error;
-	/* Reading: bytes begin..end of data, which has room; no delimiter that `looked_key` tells begins before looked. */
+	/* Reading: bytes begin..end of data, which has room; no delimiter of looked_key begins before looked. */
 	char *data;
 	struct aion_buffer *lent; /* whose memory it is */
 	size_t room, begin, looked, end;

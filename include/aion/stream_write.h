@@ -3,14 +3,14 @@
 #define AION_STREAM_WRITE_H
 /*
  * Writing to a stream. Bytes are taken into its buffer, and go out with a flush, with a close, or when they would be
- * more than options.write_size: then the call writes all there is, its own bytes without a copy, and suspends as long as
- * the other end holds it up (asyncio's write() and drain() in one).
+ * more than options.write_size: then the call writes all there is, its own bytes without a copy, and suspends as long
+ * as the other end holds it up (asyncio's write() and drain() in one).
  *
  * "The common errors" here are: those of the transport (of writev(2) where it is a descriptor, but -EINTR and -EAGAIN;
  * a broken pipe is -EPIPE, without a signal), which from then on every call gives, for the bytes that were taken cannot
- * go out any more; -ESHUTDOWN (bytes after write_eof); -EALREADY (another task is writing); -EBADF (closed, also meanwhile;
- * no such side); -ECANCELED (what was taken stays taken: the next call goes on); -ENOMEM (the kernel's; where there is
- * none for a buffer the bytes go out without); -EBUSY (not inside a task); -ECHILD.
+ * go out any more; -ESHUTDOWN (bytes after write_eof); -EALREADY (another task is writing); -EBADF (closed, also
+ * meanwhile; no such side); -ECANCELED (what was taken stays taken: the next call goes on); -ENOMEM (the kernel's; where
+ * there is none for a buffer the bytes go out without); -EBUSY (not inside a task); -ECHILD.
  */
 #include <stdarg.h>
 
@@ -61,7 +61,7 @@ AION_API AION_SUSPENDS int64_t aion_stream_flush(struct aion_stream *stream);
 
 /**
  * aion_stream_write_eof - write what was taken, then tell the other end that nothing more comes; reading goes on.
- * @stream: of one descriptor: a connected socket. A second time does nothing. The writing descriptor of a pair is closed.
+ * @stream: of one descriptor: a connected socket. A second time does nothing. Of a pair the writing one is closed.
  *
  * Result: 0.
  * Errors: -EOPNOTSUPP (the transport has no half-close); those of shutdown(2) (a pipe or file:

@@ -74,8 +74,8 @@ static int in_grow(struct aion_stream *stream, size_t need)
 	return 0;
 }
 
-/* Bytes are moved only when at least as many were taken since, or when the buffer cannot grow, once a message: so moving
- * costs no more than a few copies of each byte. */
+/* Bytes are moved only when at least as many were taken since, or when the buffer cannot grow, once a message: so
+ * moving costs no more than a few copies of each byte. */
 int aion__stream_make_room(struct aion_stream *stream, size_t need)
 {
 	size_t tail_min = stream->room / 4 < stream->quantum ? stream->room / 4 : stream->quantum;

@@ -274,7 +274,7 @@ static AION_SUSPENDS int64_t write_text(struct aion_stream *stream, const char *
 	return (int64_t)size;
 }
 
-/* Into the buffer, if it has room for that: its size, more than has room for it (then nothing is taken), or negative. */
+/* Into the buffer: the text's size; if that is not below room nothing was taken; negative: printf(3) refuses. */
 static int text_into_buffer(struct aion_stream *stream, size_t room, const char *format, va_list args)
 {
 	int saved = errno;

@@ -133,7 +133,7 @@ COUNTED_TEST(stream_memory, message_in_progress_is_all_that_is_held)
 	free(text);
 }
 
-/* Far more messages than there are buffers for one connection: it is lent new ones only if it gives the old ones back. */
+/* Far more messages than one connection may hold buffers: it is lent new ones only if it gives the old ones back. */
 TASK_TEST(stream_memory, connections_buffers_are_given_back)
 {
 	struct aion_stream stream = {0};

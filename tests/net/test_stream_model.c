@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams against a model: random bytes come and go in random pieces, random calls read and write them, deadlines strike
- * at random, and now and then there is no memory. After every call what it gave must be what the model says.
+ * Streams against a model: random bytes come and go in random pieces, random calls read and write them, deadlines
+ * strike at random, and now and then there is no memory. After every call what it gave must be what the model says.
  */
 #include "test_stream.h"
 

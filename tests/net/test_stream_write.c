@@ -252,8 +252,8 @@ TASK_TEST(stream_write, waits_for_who_reads)
 	write_lot(fds);
 }
 
-/* As for who talks: an answer goes out before the next question is waited for, those to questions that are there already
- * go out with it. */
+/* As for who talks: an answer goes out before the next question is waited for, those to questions that are there
+ * already go out with it. */
 TASK_TEST(stream_write, is_flushed_before_reading_where_that_is_wanted)
 {
 	const struct aion_stream_options options = {.flushes_first = true};
