@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * When descriptors or memory run out. The kernel says so at once, with or without a client that waits: who asks again at
- * once spins. So there is a pause, which ends early if a connection of ours has ended. If the next try fails, too, some of
- * those who wait are let in by the descriptor kept for it and sent away: better than to let them wait without a word.
+ * once spins. So there is a pause, which ends early if a connection of ours has ended. The pauses grow; from a length on
+ * some of those who wait are let in by the descriptor kept for it and sent away: better than to let them wait without a
+ * word.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -15,8 +16,9 @@
 
 #define PAUSE_MIN_NS AION_MILLISECOND
 #define PAUSE_MAX_NS (256 * AION_MILLISECOND)
-#define SHED_MAX 16                   /* sent away at a time */
-#define SHED_WAIT_NS AION_MILLISECOND /* who waits is there at once; it may be that nobody does */
+#define SHED_PAUSE_NS (64 * AION_MILLISECOND) /* after a pause of this length, the eighth of a second that led to it */
+#define SHED_MAX 16                           /* sent away at a time */
+#define SHED_WAIT_NS AION_MILLISECOND         /* who waits is there at once; it may be that nobody does */
 
 static int64_t accept_for(struct aion_accept *accept, int64_t duration_ns)
 {
@@ -112,7 +114,7 @@ int64_t aion__listener_survive(struct aion_listener *listener, int64_t error)
 	default:
 		break;
 	}
-	if ((error == -EMFILE || error == -ENFILE) && listener->pause_ns)
+	if ((error == -EMFILE || error == -ENFILE) && listener->pause_ns >= SHED_PAUSE_NS)
 		listener_shed(listener);
 	return listener_pause(listener);
 }
