@@ -2,6 +2,8 @@
 #ifndef AION_OP_OP_FILE_INT_H
 #define AION_OP_OP_FILE_INT_H
 /* Where the arguments of the system calls do not fit an entry as they are. */
+#include <sys/socket.h>
+
 #include "op_int.h"
 
 #define AION__SIZE_MAX ((size_t)0x7ffff000) /* bytes that one call moves at most, the kernel's MAX_RW_COUNT */
@@ -16,6 +18,18 @@ static inline unsigned aion__op_size(size_t size)
 static inline int64_t aion__op_off(int64_t off)
 {
 	return off < 0 ? INT64_MIN : off;
+}
+
+/*
+ * A unix socket that has no room for us is said to be writable all the same. The ring then tries a hundred times, and
+ * between two tries no cancel finds the request, which goes to a worker of the kernel's in the end and waits there for
+ * good. So it goes there at once, where it is always found.
+ */
+static inline uint8_t aion__op_peer_flags(const struct sockaddr *address, size_t address_size)
+{
+	if (!address || address_size < sizeof(address->sa_family) || address->sa_family != AF_UNIX)
+		return 0;
+	return IOSQE_ASYNC;
 }
 
 /* The engine of this thread, or why there is none. */

@@ -20,8 +20,10 @@ static inline __attribute__((always_inline)) void op_send(struct aion_op *op, in
 	if (!sqe)
 		return;
 	io_uring_prep_send(sqe, fd, buf, aion__op_size(size), flags);
-	if (address)
+	if (address) {
 		io_uring_prep_send_set_addr(sqe, address, (uint16_t)address_size);
+		sqe->flags |= aion__op_peer_flags(address, address_size);
+	}
 	aion__op_commit(op, sqe);
 }
 
@@ -43,6 +45,7 @@ void aion_op_sendmsg(struct aion_op *op, int fd, const struct msghdr *message, i
 	if (!sqe)
 		return;
 	io_uring_prep_sendmsg(sqe, fd, message, (unsigned)flags);
+	sqe->flags |= aion__op_peer_flags(message->msg_name, message->msg_namelen);
 	aion__op_commit(op, sqe);
 }
 

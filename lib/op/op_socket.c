@@ -62,6 +62,7 @@ void aion_op_connect(struct aion_op *op, int fd, const struct sockaddr *address,
 	if (!sqe)
 		return;
 	io_uring_prep_connect(sqe, fd, address, address_size);
+	sqe->flags |= aion__op_peer_flags(address, address_size);
 	aion__op_commit(op, sqe);
 }
 
