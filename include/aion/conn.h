@@ -25,12 +25,17 @@
 extern "C" {
 #endif
 
+struct aion__conn_closer;
+
 /* The caller's memory, from open to close; all zero = closed. What is not offered here the parts themselves do. */
 struct aion_conn {
 	struct aion_inlet inlet;
 	struct aion_outlet outlet;
 	int fd;       /* to be looked at only */
-	bool is_open; /* private */
+	/* private from here */
+	bool is_open;
+	bool is_closing;
+	struct aion__conn_closer *closers; /* who waits for the close */
 };
 
 /**
@@ -122,7 +127,8 @@ AION_API int aion_conn_shutdown(struct aion_conn *conn);
 /**
  * aion_conn_close - end it, and close the descriptor. Always finishes.
  * @conn: open or closed. What is queued to be sent and has not left is dropped: aion_conn_flush() before it, in a scope
- *   with a deadline, sends it. Tasks that wait get -EBADF. Buffers that are lent stay lent. Fit for AION_CLEANUP.
+ *   with a deadline, sends it. Tasks that wait get -EBADF. Buffers that are lent stay lent. Several tasks may close it,
+ *   one to end it and its owner on the way out, say: each returns when it is closed. Fit for AION_CLEANUP.
  *
  * The kernel sends what it has, and then the end; if bytes have come that were not received, a reset instead (TCP).
  * Suspends: yes, but never returns early. Thread: loop. Source: close(2), IORING_OP_CLOSE, Linux 5.6.

@@ -148,6 +148,47 @@ TASK_TEST(conn_talk, a_close_wakes_who_waits_and_closes_the_descriptor)
 	close(pair.fds[1]);
 }
 
+/* It stands on its owner's stack, and somebody else ends it: the owner leaves when nothing of it is in use any more. */
+static int64_t own_connection(void *ret_conn)
+{
+	struct test_pair pair = test_pair_tcp();
+	struct aion_conn *conn = calloc(1, sizeof(*conn));
+	int64_t result;
+
+	cr_assert_eq(aion_conn_open(conn, pair.fds[0]), 0);
+	*(struct aion_conn **)ret_conn = conn;
+	result = recv_of(conn);
+	aion_conn_close(conn);
+	cr_assert_eq(fcntl(pair.fds[0], F_GETFD), -1);
+	cr_assert(!aion_op_is_in_flight(&conn->inlet.op));
+	memset(conn, 0x5a, sizeof(*conn));
+	free(conn);
+	close(pair.fds[1]);
+	return result;
+}
+
+static int64_t close_conn(void *conn)
+{
+	aion_conn_close(conn);
+	return 0;
+}
+
+TASK_TEST(conn_talk, who_closes_a_closing_one_waits_until_it_is_closed)
+{
+	struct aion_conn *conn = NULL;
+	struct aion_handle owner;
+	struct aion_group group;
+
+	aion_group_enter(&group);
+	group.keeps_going = true;
+	aion_spawn_into(&group, &owner, NULL, own_connection, &conn);
+	test_let_come();
+	aion_spawn(&group, close_conn, conn);
+	aion_spawn(&group, close_conn, conn);
+	assert_result(aion_await(&owner.future), -EBADF);
+	aion_group_leave(&group, 0);
+}
+
 TASK_TEST(conn_talk, an_abort_is_a_reset)
 {
 	struct test_pair pair = test_pair_tcp();
