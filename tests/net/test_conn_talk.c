@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections: both directions, their ends, and what peers do to them. */
 #include "test_inlet.h"
+#include "test_net.h"
 
 #define MESSAGE_SIZE 40
 
@@ -204,6 +205,21 @@ TASK_TEST(conn_talk, an_abort_is_a_reset)
 	cr_assert_eq(errno, ECONNRESET);
 	aion_conn_abort(&conn);
 	close(pair.fds[1]);
+}
+
+/* Also where the descriptors are a simulated machine's. */
+TASK_TEST(conn_talk, an_abort_is_a_reset_on_any_machine)
+{
+	struct aion_conn conn = {0};
+	int fds[2];
+	char c;
+
+	test_machine_be_prompt();
+	test_tcp_pair(fds);
+	cr_assert_eq(aion_conn_open(&conn, fds[0]), 0);
+	aion_conn_abort(&conn);
+	assert_result(aion_recv(fds[1], &c, 1, 0), -ECONNRESET);
+	assert_result(aion_close(fds[1]), 0);
 }
 
 /* In a cancelled scope, too, and with data that nobody has taken. */
