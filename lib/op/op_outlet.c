@@ -120,10 +120,11 @@ static void outlet_prep(struct aion_outlet *outlet, struct io_uring_sqe *sqe, un
 
 static unsigned outlet_opcode(const struct aion_outlet *outlet)
 {
-	if (outlet->flags & AION__OUTLET_FULL)
-		return IORING_OP_POLL_ADD;
+	/* The end of the stream needs no room; and where it is first, its operation's end is its own. */
 	if (outlet->first->kind == AION__LOAN_SHUT)
 		return IORING_OP_SHUTDOWN;
+	if (outlet->flags & AION__OUTLET_FULL)
+		return IORING_OP_POLL_ADD;
 	if (wants_zero_copy(outlet, outlet->first) && aion__ring_has_op(&aion__engine->ring, IORING_OP_SEND_ZC))
 		return IORING_OP_SEND_ZC;
 	return IORING_OP_SEND;

@@ -2,6 +2,7 @@
 /* Cancellation, half-close, close. */
 #include <poll.h>
 
+#include "fault_int.h"
 #include "test_outlet.h"
 
 /* ---- cancellation */
@@ -135,6 +136,35 @@ TASK_TEST(outlet_close, half_close_comes_behind_what_is_queued)
 	assert_result(aion_read(fds[0], &c, 1), 1);
 	free(bytes);
 }
+
+#ifdef AION_FAULTS
+/* A full socket does not wait, and the loan that met this is recalled: what is next is the end of the stream. */
+TASK_TEST(outlet_close, half_close_comes_when_what_is_before_it_is_recalled)
+{
+	AION_CLEANUP(aion_outlet_close) struct aion_outlet outlet = {0};
+	char *bytes = outlet_bytes(0, 100000);
+	size_t filled_size = 0;
+	struct aion_loan loan;
+	int64_t result;
+	int fds[2];
+
+	outlet_narrow_pair(fds);
+	aion_outlet_open(&outlet, fds[0]);
+	while ((result = aion_outlet_try_send(&outlet, bytes + filled_size, 1000)) > 0)
+		filled_size += (size_t)result;
+	assert_result(result, -EAGAIN);
+	aion_outlet_lend(&outlet, &loan, bytes + filled_size, 1000);
+	assert_result(aion_outlet_shutdown(&outlet), 0);
+	aion__fault_arm(AION__FAULT_CQE_RESULT, 0, 1, -EAGAIN);
+	aion_loan_recall(&loan);
+	assert_result(aion_await(&loan.future), -ECANCELED);
+	outlet_expect(fds[1], 0, filled_size);
+	assert_result(aion_outlet_flush(&outlet), 0);
+	assert_result(recv(fds[1], bytes, 1, MSG_DONTWAIT), 0);
+	free(bytes);
+	close(fds[1]);
+}
+#endif
 
 TASK_TEST(outlet_close, flush_waits_for_the_half_close)
 {
