@@ -3,6 +3,7 @@
 #include "op_outlet_int.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 /* Bytes of memory for small writes, the record included: for one by itself, and for many. */
@@ -10,6 +11,7 @@
 #define CHUNK_SIZE ((size_t)4096)
 /* So many bytes gain nothing from waiting for company: they are tried at once, which may save the copy or the trip. */
 #define AT_ONCE_SIZE ((size_t)16 << 10)
+#define AT_ONCE_IOV_NR 1024 /* vectors that the kernel takes at once */
 
 /* Why nothing can be handed over: none of the outlet's business, or its error. */
 static int outlet_enter(const struct aion_outlet *outlet)
@@ -27,8 +29,11 @@ ssize_t aion__iov_size(const struct iovec *iov, int iov_nr)
 
 	if (iov_nr < 0)
 		return -EINVAL;
-	for (int i = 0; i < iov_nr; i++)
+	for (int i = 0; i < iov_nr; i++) {
+		if (iov[i].iov_len > (size_t)SSIZE_MAX - size)
+			return -EINVAL;
 		size += iov[i].iov_len;
+	}
 	return (ssize_t)size;
 }
 
@@ -78,7 +83,7 @@ int64_t aion_outlet_try_send(struct aion_outlet *outlet, const void *buf, size_t
 
 int64_t aion_outlet_try_sendv(struct aion_outlet *outlet, const struct iovec *iov, int iov_nr)
 {
-	const struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)iov_nr};
+	struct msghdr message = {0};
 	ssize_t size = aion__iov_size(iov, iov_nr);
 	int refused = outlet_enter(outlet);
 	struct io_uring_sqe sqe;
@@ -89,6 +94,11 @@ int64_t aion_outlet_try_sendv(struct aion_outlet *outlet, const struct iovec *io
 		return size;
 	if (outlet->first)
 		return -EAGAIN;
+	/* As many as one call takes; the bytes begin with the first of them. */
+	while (!iov->iov_len)
+		iov++, iov_nr--;
+	message.msg_iov = (struct iovec *)(uintptr_t)iov;
+	message.msg_iovlen = (size_t)(iov_nr < AT_ONCE_IOV_NR ? iov_nr : AT_ONCE_IOV_NR);
 	io_uring_prep_sendmsg(&sqe, outlet->fd, &message, MSG_NOSIGNAL);
 	return outlet_tried(outlet, aion__engine->ring.backend->call(&aion__engine->ring, &sqe));
 }

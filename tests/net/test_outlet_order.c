@@ -262,3 +262,47 @@ TASK_TEST(outlet_order, vectors)
 	assert_result(aion_outlet_write(&outlet, NULL, 0), 0);
 	free(bytes);
 }
+
+/* One call takes 1024 vectors, the outlet any number; sizes may be beyond all bounds. */
+TASK_TEST(outlet_order, more_vectors_than_a_call_takes)
+{
+	enum { VECTOR_NR = 3000, VECTOR_SIZE = 10 };
+	AION_CLEANUP(aion_outlet_close) struct aion_outlet outlet = {0};
+	char *bytes = outlet_bytes(0, (size_t)3 * VECTOR_NR * VECTOR_SIZE);
+	struct iovec *iov = calloc(VECTOR_NR, sizeof(*iov));
+	size_t off = 0, done;
+	int64_t sent;
+	int fds[2];
+
+	outlet_unix_pair(fds);
+	aion_outlet_open(&outlet, fds[0]);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < VECTOR_NR; i++, off += VECTOR_SIZE)
+			iov[i] = (struct iovec){bytes + off, VECTOR_SIZE};
+		if (round == 0) {
+			assert_result(aion_outlet_sendv_all(&outlet, iov, VECTOR_NR, &done), 0);
+			cr_assert_eq(done, (size_t)VECTOR_NR * VECTOR_SIZE);
+		} else if (round == 1) {
+			assert_result(aion_outlet_writev(&outlet, iov, VECTOR_NR), 0);
+			assert_result(aion_outlet_flush(&outlet), 0);
+		} else {
+			/* As many empty ones before them. */
+			for (int i = 0; i < VECTOR_NR / 2; i++)
+				iov[i].iov_len = 0;
+			sent = aion_outlet_try_sendv(&outlet, iov, VECTOR_NR);
+			cr_assert_gt(sent, 0);
+			off = (size_t)(2 * VECTOR_NR + VECTOR_NR / 2) * VECTOR_SIZE;
+			outlet_expect(fds[1], off, (size_t)sent);
+			break;
+		}
+		outlet_expect(fds[1], (uint64_t)round * VECTOR_NR * VECTOR_SIZE, (size_t)VECTOR_NR * VECTOR_SIZE);
+	}
+	iov[0] = iov[1] = (struct iovec){bytes, SIZE_MAX / 2 + 1};
+	assert_result(aion_outlet_writev(&outlet, iov, 2), -EINVAL);
+	assert_result(aion_outlet_write(&outlet, bytes, SIZE_MAX), -EINVAL);
+	assert_result(aion_outlet_try_sendv(&outlet, iov, 2), -EINVAL);
+	assert_result(aion_outlet_error(&outlet), 0);
+	free(iov);
+	free(bytes);
+	close(fds[1]);
+}
