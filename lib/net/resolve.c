@@ -127,6 +127,8 @@ int64_t aion_resolve(struct aion_resolver *resolver, const struct aion_resolve_q
 			*ret_addresses = address;
 		return result > (int64_t)address_max ? 0 : result;
 	}
+	if (!(resolver && resolver->options.fn) && aion__resolve_is_no_port(query->service))
+		return -ENXIO;
 	if (!wanted.type)
 		wanted.type = SOCK_STREAM;
 	do

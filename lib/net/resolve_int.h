@@ -64,5 +64,7 @@ AION_SUSPENDS void aion__lookup_by_system(struct aion__lookup *lookup);
 /* Whether the query needs no looking up. Then *ret_result is the number of addresses in ret_address, or -errno. */
 bool aion__resolve_numeric(const struct aion_resolve_query *query, struct aion_address *ret_address,
 			   int64_t *ret_result);
+/* Whether a service is a number, but no port: getaddrinfo(3) would take some other port for it. */
+bool aion__resolve_is_no_port(const char *service);
 
 #endif

@@ -82,6 +82,19 @@ static bool port_parse(const char *service, uint16_t *ret_port)
 	return true;
 }
 
+bool aion__resolve_is_no_port(const char *service)
+{
+	int saved = errno;
+	uint16_t port;
+	char *end;
+
+	if (port_parse(service, &port))
+		return false;
+	strtoul(service, &end, 10);
+	errno = saved;
+	return !*end;
+}
+
 bool aion__resolve_numeric(const struct aion_resolve_query *query, struct aion_address *ret_address,
 			   int64_t *ret_result)
 {

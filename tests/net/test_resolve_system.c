@@ -52,6 +52,22 @@ TASK_TEST(resolve_numeric, questions_that_are_none_are_refused)
 	cr_assert_eq(fake_look().call_nr, 0);
 }
 
+/* libc takes 70000 for port 4464, and no text for port 0. */
+TASK_TEST(resolve_numeric, numbers_that_are_no_ports_are_no_services)
+{
+	static const char *const services[] = {"65536", "70000", "4294967376", "99999999999999999999", "-1", "", " 80"};
+	struct aion_address addresses[TEST_ADDRESS_MAX];
+
+	for (size_t i = 0; i < sizeof(services) / sizeof(*services); i++) {
+		assert_result(resolve("127.0.0.1", services[i], 0, addresses), -ENXIO);
+		assert_result(resolve("x.test", services[i], 0, addresses), -ENXIO);
+		assert_result(resolve(NULL, services[i], AF_INET, addresses), -ENXIO);
+	}
+	cr_assert_eq(fake_look().call_nr, 0);
+	assert_result(resolve("127.0.0.1", "00080", 0, addresses), 1);
+	cr_assert_str_eq(test_address_text(addresses), "127.0.0.1 80");
+}
+
 TASK_TEST(resolve_numeric, cancelled_scope_refuses)
 {
 	struct aion_address addresses[TEST_ADDRESS_MAX];
