@@ -62,15 +62,21 @@ int aion_stream_open(struct aion_stream *stream, int fd, const struct aion_strea
 
 /* ---- who is inside */
 
+/* A side that was closed by a half-close is not missing: it is shut down. */
+static bool side_is_missing(const struct aion_stream *stream, bool is_writing)
+{
+	if (stream->transport == &aion__stream_fd_transport)
+		return is_writing ? stream->write_fd < 0 && !stream->has_shutdown : stream->read_fd < 0;
+	return !(is_writing ? (void *)stream->transport->writev : (void *)stream->transport->read);
+}
+
 int aion__stream_begin(struct aion_stream *stream, bool is_writing)
 {
 	int result = aion_checkpoint();
 
 	if (result < 0)
 		return result;
-	if (stream->state != AION__STREAM_OPEN)
-		return -EBADF;
-	if (!(is_writing ? (void *)stream->transport->writev : (void *)stream->transport->read))
+	if (stream->state != AION__STREAM_OPEN || side_is_missing(stream, is_writing))
 		return -EBADF;
 	return (is_writing ? stream->write_scope : stream->read_scope) ? -EALREADY : 0;
 }
@@ -122,7 +128,7 @@ static AION_SUSPENDS int64_t close_flush(struct aion_stream *stream)
 	int64_t result;
 	int late;
 
-	if (!stream->write_scope && !aion__stream_unwritten(stream))
+	if (stream->options.close_ns < 0 || (!stream->write_scope && !aion__stream_unwritten(stream)))
 		return stream->write_error;
 	aion_scope_enter_shield(&shield, aion_after(stream->options.close_ns));
 	result = wait_left(&stream->write_scope, &stream->write_left);
@@ -174,7 +180,7 @@ static AION_SUSPENDS int64_t stream_close(struct aion_stream *stream, bool flush
 
 int64_t aion_stream_close(struct aion_stream *stream)
 {
-	return stream_close(stream, stream->options.close_ns >= 0);
+	return stream_close(stream, true);
 }
 
 int64_t aion_stream_abort(struct aion_stream *stream)

@@ -339,9 +339,7 @@ static void read_lot(int fds[2])
 		cr_assert_str_eq(view.data, text);
 	}
 	assert_result(aion_stream_read_line(&stream, &view), 0);
-	assert_result(aion_stream_write(&stream, "x", 1, NULL), 0);
-	assert_result(aion_stream_flush(&stream), -EBADF);
-	assert_result(aion_stream_close(&stream), -EBADF);
+	assert_result(aion_stream_close(&stream), 0);
 	assert_result(aion_group_leave(&group, 0), 0);
 }
 

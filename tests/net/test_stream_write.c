@@ -144,6 +144,50 @@ TASK_TEST(stream_write, half_close_of_a_pair_closes_the_writing_descriptor)
 	close(out[0]);
 }
 
+TASK_TEST(stream_write, calls_on_a_side_that_is_missing_are_refused)
+{
+	struct aion_stream stream = {0};
+	struct aion_stream_view view;
+	size_t done = 1;
+	char byte;
+	int fds[2];
+
+	test_pipe(fds);
+	assert_result(aion_stream_open_pair(&stream, fds[0], -1, NULL), 0);
+	assert_result(aion_stream_write(&stream, "x", 1, &done), -EBADF);
+	cr_assert_eq(done, 0);
+	assert_result(aion_stream_printf(&stream, "x"), -EBADF);
+	assert_result(aion_stream_flush(&stream), -EBADF);
+	assert_result(aion_stream_write_eof(&stream), -EBADF);
+	cr_assert_eq(aion_stream_unwritten_size(&stream), 0);
+	assert_result(aion_stream_close(&stream), 0);
+	assert_result(aion_stream_open_pair(&stream, -1, fds[1], NULL), 0);
+	assert_result(aion_stream_read(&stream, &byte, 0), -EBADF);
+	assert_result(aion_stream_read_line(&stream, &view), -EBADF);
+	assert_result(aion_stream_peek(&stream, 0, &view), -EBADF);
+	/* One that was closed by a half-close was there. */
+	assert_result(aion_stream_write_eof(&stream), 0);
+	assert_result(aion_stream_write_eof(&stream), 0);
+	assert_result(aion_stream_flush(&stream), 0);
+	assert_result(aion_stream_write(&stream, "x", 1, NULL), -ESHUTDOWN);
+	assert_result(aion_stream_close(&stream), 0);
+}
+
+TASK_TEST(stream_write, close_without_time_tells_what_ended_writing)
+{
+	const struct aion_stream_options options = {.close_ns = -1};
+	struct test_wire wire = {.write_error = -EREMOTEIO};
+	struct aion_stream stream = {0};
+
+	assert_result(aion_stream_open_transport(&stream, &wire_transport, &wire, &options), 0);
+	assert_result(aion_stream_write(&stream, "x", 1, NULL), 0);
+	assert_result(aion_stream_flush(&stream), -EREMOTEIO);
+	assert_result(aion_stream_close(&stream), -EREMOTEIO);
+	assert_result(aion_stream_open_transport(&stream, &wire_transport, &wire, &options), 0);
+	assert_result(aion_stream_write(&stream, "x", 1, NULL), 0);
+	assert_result(aion_stream_close(&stream), 0);
+}
+
 TASK_TEST(stream_write, half_close_is_refused_where_there_is_none)
 {
 	const struct aion_stream_transport simple = {.writev = wire_writev};
