@@ -88,7 +88,8 @@ AION_API int aion_address_set(const struct sockaddr *address, socklen_t size, st
  * @buf: size bytes; AION_ADDRESS_TEXT_SIZE are enough. Ends with 0.
  *
  * IP addresses come with their port ("[::1]:80"), an interface by its number. Of an abstract name, bytes that do
- * not print show as '?', and an unnamed unix socket is "@".
+ * not print show as '?', and an unnamed unix socket is "@". A path that would be taken for something else has "./" in
+ * front of it, which makes it too long to be taken again if it has 106 bytes or more.
  * Result: bytes, without the 0.
  * Errors: -ENOSPC (buf is empty then, if size is not 0), -EAFNOSUPPORT.
  * Suspends: no. Thread: any. Source: inet_ntop(3).

@@ -21,15 +21,14 @@
 static unsigned zone_number(const char *zone)
 {
 	unsigned long number;
-	char *end;
+	char *end = NULL;
 	int saved = errno;
 
-	if (*zone >= '0' && *zone <= '9') {
-		number = strtoul(zone, &end, 10);
-		number = *end || number > UINT32_MAX ? 0 : number;
-	} else {
+	number = *zone >= '0' && *zone <= '9' ? strtoul(zone, &end, 10) : 0;
+	if (!number || *end) /* names may begin with a digit, too */
 		number = if_nametoindex(zone);
-	}
+	if (number > UINT32_MAX)
+		number = 0;
 	errno = saved;
 	return (unsigned)number;
 }
@@ -211,8 +210,8 @@ static int unix_format(const struct aion_address *address, char *buf, size_t siz
 	size_t name_size = unix_name_size(address);
 
 	memcpy(text, address->un.sun_path, name_size);
-	if (text[0])
-		return snprintf(buf, size, "%s", text);
+	if (text[0]) /* what would not be read as a path is made one */
+		return snprintf(buf, size, "%s%s", text[0] == '@' || !strchr(text, '/') ? "./" : "", text);
 	for (size_t i = 1; i < name_size; i++)
 		if (text[i] < ' ' || text[i] > '~')
 			text[i] = '?';

@@ -111,7 +111,7 @@ Test(address_text, unix_names_have_their_limits)
 	name[107] = 0;
 	assert_result(aion_address_unix(name, &address), 0);
 	cr_assert_eq(address.size, sizeof(struct sockaddr_un));
-	assert_result(aion_address_format(&address, said, sizeof(said)), 107);
+	assert_result(aion_address_format(&address, said, sizeof(said)), 109);
 	assert_result(aion_address_abstract(name, 107, &address), 0);
 	cr_assert_eq(address.size, sizeof(struct sockaddr_un));
 	assert_result(aion_address_format(&address, said, sizeof(said)), 108);
@@ -131,6 +131,37 @@ Test(address_text, unix_names_have_their_limits)
 	assert_result(aion_address_unix("/p", &address), 0);
 	assert_result(aion_address_set(&address.any, address.size - 1, &other), 0);
 	cr_assert(aion_address_is_equal(&address, &other));
+}
+
+/* However it came about: whoever takes the text again gets to the same place. */
+Test(address_text, paths_stay_paths)
+{
+	static const struct {
+		const char *path, *text;
+	} cases[] = {{"x.sock", "./x.sock"},
+		     {"@x", "./@x"},
+		     {"@x/y", "./@x/y"},
+		     {"127.0.0.1:80", "./127.0.0.1:80"},
+		     {"a/b", "a/b"},
+		     {"./x.sock", "./x.sock"},
+		     {"*", "./*"}};
+	struct aion_address address, again;
+	char said[AION_ADDRESS_TEXT_SIZE], name[109];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_result(aion_address_unix(cases[i].path, &address), 0);
+		assert_result(aion_address_format(&address, said, sizeof(said)), (int64_t)strlen(cases[i].text));
+		cr_assert_str_eq(said, cases[i].text);
+		assert_result(aion_address_parse(said, 1, &again), 0);
+		cr_assert_eq(again.any.sa_family, AF_UNIX);
+		cr_assert_neq(again.un.sun_path[0], 0, "it is no abstract name");
+	}
+	/* The longest that the kernel gives, without a 0. */
+	memset(name, 'n', sizeof(name));
+	address = (struct aion_address){.size = sizeof(struct sockaddr_un)};
+	address.un.sun_family = AF_UNIX;
+	memcpy(address.un.sun_path, name, sizeof(address.un.sun_path));
+	assert_result(aion_address_format(&address, said, sizeof(said)), 110);
 }
 
 Test(address_text, parts_are_read_and_changed)
