@@ -111,10 +111,11 @@ static void set_tcp(struct target *target, const struct aion_socket_options *opt
 static void set_linger(struct target *target, const struct aion_socket_options *options)
 {
 	struct linger linger = {.l_onoff = 1};
-	int64_t second_nr = (options->linger_ns - 1) / AION_SECOND + 1;
+	int64_t second_nr;
 
 	if (options->linger_ns <= 0 && !options->is_reset_at_close)
 		return;
+	second_nr = (options->linger_ns > 0 ? options->linger_ns - 1 : 0) / AION_SECOND + 1;
 	if (!options->is_reset_at_close)
 		linger.l_linger = second_nr < INT_MAX ? (int)second_nr : INT_MAX;
 	set(target, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
@@ -131,7 +132,8 @@ static void set_any(struct target *target, const struct aion_socket_options *opt
 	set_size(target, SOL_SOCKET, SO_RCVBUF, options->receive_size);
 	set_size(target, SOL_SOCKET, SO_SNDBUF, options->send_size);
 	set_size(target, SOL_SOCKET, SO_BUSY_POLL, options->busy_poll_us);
-	set_size(target, SOL_SOCKET, SO_MARK, options->mark);
+	if (options->mark) /* any 32 bits */
+		set(target, SOL_SOCKET, SO_MARK, &options->mark, sizeof(options->mark));
 	set_text(target, SOL_SOCKET, SO_BINDTODEVICE, options->device);
 	set_size(target, IPPROTO_UDP, UDP_SEGMENT, options->segment_size);
 	set_switch(target, IPPROTO_UDP, UDP_GRO, options->merge, false);

@@ -168,6 +168,17 @@ TASK_TEST(socket_options, what_cannot_be_set_is_said)
 	assert_result(aion_socket_options_apply(fds[0], NULL), -ENOTSOCK);
 }
 
+/* Whoever may not set any mark is told so, and not that the number is wrong. */
+TASK_TEST(socket_options, marks_have_32_bits)
+{
+	const struct aion_socket_options high = {.mark = 0x80000001}, low = {.mark = 1};
+	int fd = open_socket(AF_INET, SOCK_STREAM), result = aion_socket_options_apply(fd, &low);
+
+	assert_result(aion_socket_options_apply(fd, &high), result);
+	cr_assert(result != 0 || (unsigned)ask(fd, SOL_SOCKET, SO_MARK) == high.mark);
+	assert_result(aion_close(fd), 0);
+}
+
 TASK_TEST(socket_options, udp_knows_segments)
 {
 	const struct aion_socket_options options = {.segment_size = 1000, .merge = AION_ON};
