@@ -127,11 +127,13 @@ void message_name(const char *name, const char *text)
 
 int message_close_output(int status)
 {
-	bool has_failed = ferror(stdout) != 0;
+	int error = fflush(stdout) != 0 ? errno : 0;
 
-	errno = 0;
-	if ((fclose(stdout) == 0 && !has_failed) || errno == EBADF)
+	/* A closed one does not matter to who has printed nothing. */
+	if (fclose(stdout) != 0 && errno != EBADF && !error)
+		error = errno;
+	if (!error)
 		return status;
-	message_error("write error", -errno);
+	message_error("write error", -error);
 	return EXIT_FAILURE;
 }
