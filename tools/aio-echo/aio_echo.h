@@ -72,7 +72,8 @@ struct load {
 	unsigned connected_nr;
 	struct aion_event begun; /* all are connected */
 	struct aion_semaphore connecting;
-	bool has_failed; /* and it has been told */
+	const char *name_error; /* why there is nothing to connect to; NULL: there is */
+	bool has_failed;        /* and it has been told */
 	int stop_signal;
 	struct histogram latency_ns;
 };
@@ -141,6 +142,8 @@ void serve_announce(const struct aion_address *address);
 void message(const char *text);
 /* error is -errno. */
 void message_error(const char *what, int error);
+/* What was printed goes out now; that it could not is said at the close. */
+void message_flush_output(void);
 /* Closes standard output. Returns the exit status, which an error changes. */
 int message_close_output(int status);
 

@@ -21,22 +21,46 @@ int64_t client_fail(struct client *client, int64_t error)
 	fprintf(stderr, "aio-echo: %s: %s\n", load->options->address,
 		error == -EBADMSG   ? "what came back differs from what was sent"
 		: error == -ENODATA ? "the server has closed a connection before everything was back"
+		: load->name_error  ? load->name_error
 				    : strerror((int)-error));
 	return error;
 }
 
-/* "host:port", where the host is a name. */
-static int64_t connect_by_name(const struct options *options)
+/* The host of "host:port" or "[host]:port". Where the colon is, or NULL: it is neither. */
+static const char *host_read(const char *address, char host[HOST_MAX])
 {
-	const struct aion_connect_options connect_options = {.type = options->datagrams ? SOCK_DGRAM : SOCK_STREAM};
-	const char *colon = strrchr(options->address, ':');
-	char host[HOST_MAX];
+	const char *colon = strrchr(address, ':');
+	size_t size = colon ? (size_t)(colon - address) : 0;
 
-	if (!colon || colon == options->address || (size_t)(colon - options->address) >= sizeof(host))
+	if (size > 2 && address[0] == '[' && address[size - 1] == ']') {
+		address++;
+		size -= 2;
+	}
+	if (!size || size >= HOST_MAX)
+		return NULL;
+	memcpy(host, address, size);
+	host[size] = '\0';
+	return colon;
+}
+
+/* "host:port", where the host is a name. */
+static int64_t connect_by_name(struct load *load)
+{
+	const struct options *options = load->options;
+	struct aion_connect_report report;
+	const struct aion_connect_options connect_options = {.type = options->datagrams ? SOCK_DGRAM : SOCK_STREAM,
+							     .report = &report};
+	char host[HOST_MAX];
+	const char *colon = host_read(options->address, host);
+	int64_t result;
+
+	if (!colon) {
+		load->name_error = "no HOST:PORT, no path and no @NAME";
 		return -EINVAL;
-	memcpy(host, options->address, (size_t)(colon - options->address));
-	host[colon - options->address] = '\0';
-	return aion_connect_host(host, colon + 1, &connect_options);
+	}
+	result = aion_connect_host(host, colon + 1, &connect_options);
+	load->name_error = result < 0 && !report.attempt_nr ? aion_resolve_error(result) : NULL;
+	return result;
 }
 
 static int64_t client_connect(struct load *load)
@@ -46,7 +70,7 @@ static int64_t client_connect(struct load *load)
 	int64_t result;
 
 	if (load->address.any.sa_family == AF_UNSPEC && aion_address_parse(options->address, 0, &load->address) < 0) {
-		result = connect_by_name(options);
+		result = connect_by_name(load);
 		if (result >= 0)
 			aion_address_of_peer((int)result, &load->address); /* the others need not look it up */
 		return result;

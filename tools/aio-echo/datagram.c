@@ -113,9 +113,11 @@ int64_t datagram_serve(struct server *server, const struct aion_address *address
 	struct datagram_server datagrams = {.server = server};
 	struct aion_address own;
 	struct aion_group group;
-	int64_t result = aion_socket(address->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int64_t result = -EAFNOSUPPORT; /* over a path: whoever sends there has none for an answer */
 	unsigned i;
 
+	if (address->any.sa_family != AF_UNIX)
+		result = aion_socket(address->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (result < 0)
 		return result;
 	datagrams.fd = (int)result;

@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* aio-echo: how the program begins and ends. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "aio_echo.h"
+
+/* Standard descriptors that are closed: no socket shall get such a number, and be printed to. */
+static void descriptors_occupy(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", O_PATH); /* the lowest free number; neither reads nor writes */
+}
 
 /* As many descriptors as we may have: a connection takes one. */
 static void descriptors_raise(void)
@@ -36,7 +46,7 @@ int main(int argc, char **argv)
 	static struct load load = {.options = &options};
 	int64_t result;
 
-	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+	descriptors_occupy();
 	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
 	options_read(&options, argc, argv);
 	descriptors_raise();

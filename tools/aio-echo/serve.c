@@ -19,7 +19,7 @@ void serve_announce(const struct aion_address *address)
 
 	if (aion_address_format(address, text, sizeof(text)) >= 0)
 		printf("listening on %s\n", text);
-	fflush(stdout);
+	message_flush_output();
 }
 
 static int64_t connection_task(int fd, void *arg)
@@ -110,6 +110,11 @@ int64_t serve_run(void *arg)
 	struct aion_address address;
 	int64_t result = aion_address_parse(server->options->address, 0, &address);
 
+	if (result == -EINVAL) {
+		fprintf(stderr, "aio-echo: %s: no HOST:PORT with a number or * as HOST, no path and no @NAME\n",
+			server->options->address);
+		return result;
+	}
 	if (result == 0)
 		result = serve(server, &address);
 	if (result < 0) {
