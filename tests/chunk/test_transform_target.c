@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Where output goes: a path's new file and its mode, descriptors and their positions, what was there before. */
+#include <sys/resource.h>
+
 #include "test_transform.h"
 
 static mode_t mode_of(const char *name)
@@ -69,6 +71,32 @@ SPARED_TEST(transform_target, what_is_no_file_is_written_to)
 		assert_result(aion_transform(&source, 1, NULL, NULL, &target, NULL), 100000);
 	}
 	cr_assert(stat("/dev/null", &status) == 0 && S_ISCHR(status.st_mode));
+}
+
+/* From now on nobody gets one. */
+static int64_t take_descriptors(const struct aion_chunk *chunk, struct aion_output *output, void *arg)
+{
+	const struct rlimit none = {.rlim_cur = 3, .rlim_max = ((struct rlimit *)arg)->rlim_max};
+
+	(void)chunk;
+	aion_output_take_chunk(output);
+	return setrlimit(RLIMIT_NOFILE, &none);
+}
+
+TASK_TEST(transform_target, what_is_written_is_not_lost_for_want_of_a_descriptor)
+{
+	TEST_DIR();
+	const struct aion_source source = {.path = "in"};
+	const struct aion_target target = {.path = "out", .atomic = true};
+	struct rlimit limit;
+	int64_t result;
+
+	test_file_put("in", "hello", 5);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	result = aion_transform(&source, 1, take_descriptors, &limit, &target, NULL);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_result(result, 5);
+	assert_file("out", "hello", 5);
 }
 
 /* Only an atomic target may be its own source. */

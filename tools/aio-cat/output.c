@@ -183,12 +183,15 @@ static int directory_sync(const char *path)
 	return result;
 }
 
-/* Some file systems tell only by close(2) that bytes did not arrive; that of a duplicate says so, too, and in time. */
+/* Some file systems tell only by close(2) that bytes did not arrive; that of a duplicate says so, too, and in time. If
+ * there is no descriptor for it, fsync(2) does. */
 static int output_flush(void)
 {
 	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
 
-	return fd < 0 || (close(fd) < 0 && errno != EINTR) ? -errno : 0;
+	if (fd < 0)
+		return fsync(STDOUT_FILENO) < 0 ? -errno : 0;
+	return close(fd) < 0 && errno != EINTR ? -errno : 0;
 }
 
 static int output_replace(struct output *output)
