@@ -26,7 +26,7 @@ static const struct choice choices[] = {
 	{act_local, 3},      {act_spin, 1},         {act_gather_opens, 3}, {act_poll_closed, 2},
 	{act_messages, 4},   {act_queue, 6},        {act_messages, 4},     {act_lock, 6},
 	{act_messages, 4},   {act_queue, 6},        {act_generator, 8},    {act_chunk, 4},
-	{act_transform, 4},  {act_lines, 4},
+	{act_transform, 4},  {act_lines, 4},        {act_conn, 8},         {act_serve, 4},
 };
 
 #define CHOICE_NR (sizeof(choices) / sizeof(choices[0]))

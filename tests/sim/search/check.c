@@ -6,6 +6,7 @@
 
 #include <aion/sim.h>
 
+#include "op_group_int.h"
 #include "run.h"
 
 #define IDLE_TRY_MAX 2000 /* looks whether everything has ended */
@@ -72,6 +73,18 @@ void check_memory(const struct run *run)
 
 /* ---- after the loop has run */
 
+/* All that was lent to receivers has come back. */
+static void check_buffers(const struct run *run)
+{
+	for (int i = 0; i < AION__GROUP_NR && aion__engine->buffer_groups; i++) {
+		const struct aion__buffer_group *group = &aion__engine->buffer_groups[i];
+
+		if (group->taken_nr || group->singles)
+			run_fail(run, "%u buffers are taken%s, and nobody receives", group->taken_nr,
+				 group->singles ? " and single ones" : "");
+	}
+}
+
 /* What tasks have left to the loop (owned reads, detached calls, posts) ends by itself. */
 static int64_t wait_until_idle(void *arg)
 {
@@ -80,10 +93,12 @@ static int64_t wait_until_idle(void *arg)
 
 	for (unsigned i = 0; i < IDLE_TRY_MAX; i++) {
 		aion_loop_stats(run->loop, &stats);
-		if (!stats.in_flight_nr && run->post_nr == run->post_run_nr &&
+		if (!stats.in_flight_nr && run->post_nr == run->post_run_nr && run->given_nr == run->taken_nr &&
 		    __atomic_load_n(&run->job_nr, __ATOMIC_ACQUIRE) ==
-			    __atomic_load_n(&run->job_end_nr, __ATOMIC_ACQUIRE))
+			    __atomic_load_n(&run->job_end_nr, __ATOMIC_ACQUIRE)) {
+			check_buffers(run);
 			return 0;
+		}
 		if (aion_sleep(run->sim ? IDLE_STEP_NS * (1 + i) : AION_MILLISECOND) != 0)
 			run_fail(run, "a sleep of a task that nobody has cancelled fails");
 	}
@@ -122,6 +137,8 @@ void check_end(struct run *run)
 		run_fail(run, "%u of %u posts have run", run->post_run_nr, run->post_nr);
 	if (run->job_nr != run->job_end_nr)
 		run_fail(run, "%u of %u detached jobs have ended", run->job_end_nr, run->job_nr);
+	if (run->given_nr != run->taken_nr)
+		run_fail(run, "%u of %u pieces of memory have been given back", run->taken_nr, run->given_nr);
 	if (run->slot_nr)
 		run_fail(run, "%u futures are left", run->slot_nr);
 	if (run->local_nr)

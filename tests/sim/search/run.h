@@ -12,6 +12,7 @@
  *	effort.c bunch.c           operations with what is expected of them; futures of all kinds
  *	wire.c wire_form.c         pipes and connections: the account of their bytes, and all forms of I/O on them
  *	stream.c                   tasks at their ends
+ *	talk.c talk_*.c            connections: the account of their ways, and all that is done at their ends
  *	store.c shared.c           files whose content is known
  *	gate.c                     locks: who has to get what
  *	pipeline.c                 pipelines of streams: how they grow, the account of their items
@@ -99,6 +100,7 @@ struct run {
 	unsigned post_nr, post_run_nr;
 	unsigned job_nr, job_end_nr;
 	unsigned slot_nr;
+	unsigned given_nr, taken_nr; /* pieces of memory given to connections, and given back */
 	unsigned local_nr; /* variables of tasks */
 	bool is_stopping;  /* the loop is being destroyed */
 	bool guest_has_ended;
