@@ -116,7 +116,10 @@ static int64_t show_serve(struct actor *self, void *arg)
 		run_fail(self->run, "a listener says -ECANCELED, and nobody has cancelled");
 	if (result != 0 && result != -ETIME && result != -ECANCELED && result != -EBADF && result != -ESHUTDOWN)
 		run_fail(self->run, "a listener says %lld", (long long)result);
-	show->is_closed = true;
+	if (!show->is_closed) {
+		show->is_closed = true;
+		aion_listener_close(&show->listener); /* who has not been accepted would wait for ever */
+	}
 	return result == -ECANCELED ? result : 0;
 }
 
@@ -133,8 +136,8 @@ static int64_t client_connect(struct actor *self, struct client *client)
 	}
 	result = aion_connect_addresses(addresses, nr, &options);
 	told(self, "connect", result, INT_MAX, MAY_MEMORY | MAY_FD | MAY_INTR | MAY_RESET | MAY_GONE | PERHAPS_REFUSED);
-	if (result < 0 && result != -ECANCELED && !client->show->is_closed && !self->run->knobs[AION_SIM_ERROR_ENOMEM] &&
-	    !self->run->fd_is_scarce && !self->run->memory_is_scarce)
+	if (result < 0 && result != -ECANCELED && !client->show->is_closed &&
+	    !self->run->knobs[AION_SIM_ERROR_ENOMEM] && !self->run->fd_is_scarce && !self->run->memory_is_scarce)
 		run_fail(self->run, "nobody can connect: %lld", (long long)result);
 	return result;
 }

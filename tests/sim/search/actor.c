@@ -27,6 +27,7 @@ static const struct choice choices[] = {
 	{act_messages, 4},   {act_queue, 6},        {act_messages, 4},     {act_lock, 6},
 	{act_messages, 4},   {act_queue, 6},        {act_generator, 8},    {act_chunk, 4},
 	{act_transform, 4},  {act_lines, 4},        {act_conn, 8},         {act_serve, 4},
+	{act_datagrams, 4},
 };
 
 #define CHOICE_NR (sizeof(choices) / sizeof(choices[0]))

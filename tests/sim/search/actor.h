@@ -111,6 +111,7 @@ act act_lock;                                                                   
 act act_generator;                                                                /* act_generator.c */
 act act_chunk, act_transform, act_lines;                                          /* act_chunk.c, act_transform.c */
 act act_conn, act_serve;                                                          /* act_conn.c */
+act act_datagrams;                                                                /* act_datagram.c */
 act act_meddle;                                                                   /* act_meddle.c */
 
 #endif

@@ -79,8 +79,8 @@ static int64_t hear_copied(struct actor *self, struct talk_end *end)
 {
 	size_t size = (size_t)draw_magnitude(&self->draw, 1, READ_MAX);
 	char buf[READ_MAX];
-	int64_t result = end->is_stream ? aion_stream_read(&end->stream, buf, size)
-					: aion_conn_read(&end->conn, buf, size);
+	int64_t result =
+		end->is_stream ? aion_stream_read(&end->stream, buf, size) : aion_conn_read(&end->conn, buf, size);
 
 	talk_told(self, end, end->is_stream ? "stream_read" : "conn_read", result, (int64_t)size, 0);
 	if (result > 0)
