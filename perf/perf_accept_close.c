@@ -8,6 +8,8 @@
  *	limited	the same with a limit of connections, so with a request for each
  *	accept	one task: aion_listener_accept(), aion_close(), which is waited for
  * The clients are slower than the server; so the CPU's time is what tells.
+ *
+ * Area: socket.
  */
 #include <errno.h>
 #include <netinet/in.h>

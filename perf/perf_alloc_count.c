@@ -3,6 +3,8 @@
  * How often does an awaited operation allocate? The library's allocator is replaced by one that counts, TASK_NR tasks
  * do the operation side by side, first a while to warm the pools, then for the record. Spawning has no bar: its task
  * comes from a pool, which may grow.
+ *
+ * Area: ring.
  */
 #include <errno.h>
 #include <fcntl.h>

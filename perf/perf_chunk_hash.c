@@ -7,6 +7,8 @@
  * ratio is that of the rates). What is not installed is left out (libxxhash-dev and xxhash, libssl-dev). With -c CPU
  * the first stays on that one. -s MIB is the file's size; the file stands in $TMPDIR or the current directory, without
  * a name.
+ *
+ * Area: chunk.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -4,6 +4,8 @@
  * ratio is that of the rates), and to one that counts newlines, on one core and on two, against `wc -l` (the ratio is
  * that of the times; wc starts a process). With -c CPU the first two stay on that one. -s MIB is the file's size; the
  * file stands in $TMPDIR or the current directory, without a name.
+ *
+ * Area: chunk.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -194,8 +196,8 @@ static void measure(struct bench *bench, const char *mode, aion_chunk_fn *fn, in
 	perf_line_begin("chunk_read");
 	perf_line_text("mode", mode);
 	perf_line_text("raw", raw == read_loop ? "read" : "wc -l");
-	perf_line_number("workers", worker_nr);
-	perf_line_number("mib", (double)(bench->size >> 20));
+	perf_line_param("workers", worker_nr);
+	perf_line_param("mib", (double)(bench->size >> 20));
 	perf_line_number("raw_ns", pairs.raw_ns.median);
 	perf_line_number("aion_ns", pairs.aion_ns.median);
 	perf_line_number("raw_best_ns", pairs.raw_ns.min);

@@ -3,6 +3,8 @@
  * Accept and close: how many connections a second, by a multishot accept and close(2) by hand, and by aion's listener,
  * a task for each. The server stands still while a burst of connections comes, and is then let go: so it has always
  * something to do, and the client costs it nothing. In processes and on CPUs of their own; the sides take turns.
+ *
+ * Area: socket.
  */
 #include <errno.h>
 #include <signal.h>

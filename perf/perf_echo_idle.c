@@ -3,6 +3,8 @@
  * What an idle connection holds: resident memory of a server's process with 10,000 of them, each of which has been used
  * once or never, over what it has with one. aion has a task for each. The sides
  * by hand make their tables when they start, so they show next to nothing. What the kernel holds for a socket is not seen.
+ *
+ * Area: socket.
  */
 #include "echo.h"
 #include "perf.h"
@@ -30,7 +32,7 @@ static void show(const char *side, const char *state, double size, bool has_bar)
 	perf_line_begin("echo_idle");
 	perf_line_text("side", side);
 	perf_line_text("state", state);
-	perf_line_number("conns", CONN_NR);
+	perf_line_param("conns", CONN_NR);
 	perf_line_number("bytes_each", size);
 	if (has_bar)
 		perf_line_bar(size, BAR, PERF_AT_MOST);

@@ -8,6 +8,8 @@
  *	perf_echo_rate 64 16384		only 64 connections with messages of 16 KiB, and what all sides do there
  *	perf_echo_rate count SIDE NR	serves NR messages of 64 bytes to 64 connections of a process of its own, then
  *					ends: the difference between two lengths under callgrind is what a message costs
+ *
+ * Area: socket.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -98,8 +100,8 @@ static void line_begin(const struct bench *bench, const char *measure)
 {
 	perf_line_begin("echo");
 	perf_line_text("measure", measure);
-	perf_line_number("conns", bench->conn_nr);
-	perf_line_number("bytes", (double)bench->size);
+	perf_line_param("conns", bench->conn_nr);
+	perf_line_param("bytes", (double)bench->size);
 }
 
 static void show_sides(const struct bench *bench)
@@ -132,7 +134,7 @@ static void show_ratio(const struct bench *bench, const char *measure, enum figu
 		samples[i] = bench->figures[AION][figure][i] / bench->figures[raw][figure][i];
 	perf_stats_of(samples, bench->run_nr, &ratio);
 	line_begin(bench, measure);
-	perf_line_text("raw", echo_sides[raw].name);
+	perf_line_note("raw", echo_sides[raw].name); /* the best one, not always the same */
 	perf_line_number(figure == RATE ? "raw_rate" : "raw_ns", stats_of(bench, raw, figure).median);
 	perf_line_number(figure == RATE ? "aion_rate" : "aion_ns", stats_of(bench, AION, figure).median);
 	perf_line_number("ratio", ratio.median);

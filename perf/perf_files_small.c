@@ -5,6 +5,8 @@
  *	cold	the caches of the kernel are dropped before each run (root only)
  * The files are 4 KiB each, a thousand a directory, in $TMPDIR or /var/tmp, which should be a disk; -s gives their
  * total size. Each process gets as many of them as fit. The tool is $AIO_CAT, or the one built beside this program.
+ *
+ * Area: small-files.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -164,7 +166,7 @@ static void measure(struct bench *bench, const char *variant, unsigned run_nr, d
 	speedup = perf_stats_inverse(&pairs.ratio);
 	perf_line_begin("files_small");
 	perf_line_text("variant", variant);
-	perf_line_number("files", (double)bench->file_nr);
+	perf_line_param("files", (double)bench->file_nr);
 	perf_line_number("cat_seconds", pairs.raw_ns.median / 1e9);
 	perf_line_number("seconds", pairs.aion_ns.median / 1e9);
 	perf_line_number("ratio", speedup.median);

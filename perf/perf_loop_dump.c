@@ -2,6 +2,8 @@
 /*
  * How long does a loop stand still while it dumps itself? 100000 tasks that sleep, some frames deep, each with its wait
  * and its backtrace, to /dev/null and to a file in memory; and the walk alone, as a program would do it.
+ *
+ * Area: task.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -78,7 +80,7 @@ static void measure(const char *to, int fd)
 	aion_loop_destroy(loop);
 	perf_line_begin("dump");
 	perf_line_text("to", to);
-	perf_line_number("tasks", TASK_NR);
+	perf_line_param("tasks", TASK_NR);
 	perf_line_number("ns_a_task", bench.dump_ns / TASK_NR);
 	perf_line_number("seconds", bench.dump_ns / (double)AION_SECOND);
 	perf_line_bar(bench.dump_ns / (double)AION_SECOND, 1, PERF_AT_MOST);

@@ -3,6 +3,8 @@
  * What does an awaited operation cost over the same operation written by hand? NOP travels through the ring and does
  * nothing else, so every nanosecond between the two sides is the library's. N tasks, each awaiting NOPs one after the
  * other, against N slots kept busy from one completion loop.
+ *
+ * Area: ring.
  */
 #include <errno.h>
 
@@ -117,7 +119,7 @@ static void measure(struct bench *bench, unsigned in_flight, double bar)
 	bench->nop_nr = (in_flight == 1 ? NOPS_A_RUN_ALONE : NOPS_A_RUN) / in_flight;
 	perf_interleave_tries(raw_run, PERF_TRY_MAX, aion_side, PERF_TRY_MAX, bench, perf_runs(101), &pairs);
 	perf_line_begin("nop");
-	perf_line_number("in_flight", in_flight);
+	perf_line_param("in_flight", in_flight);
 	perf_line_pairs(&pairs);
 	perf_line_bar(pairs.ratio.median, bar, PERF_AT_MOST);
 	perf_line_end();

@@ -4,6 +4,8 @@
  * hand: one task a connection over the loopback, each of which sends one message a turn; by hand that is one entry
  * each and one enter for all. Another thread reads. CPU time of the sender, nanoseconds a message; the switch between
  * the tasks is part of it.
+ *
+ * Area: socket.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -177,8 +179,8 @@ static void measure(struct bench *bench, const char *name, enum way way, unsigne
 	perf_interleave(raw_side, aion_side, bench, perf_runs(11), &pairs);
 	perf_line_begin("outlet");
 	perf_line_text("way", name);
-	perf_line_number("conns", conn_nr);
-	perf_line_number("bytes", (double)size);
+	perf_line_param("conns", conn_nr);
+	perf_line_param("bytes", (double)size);
 	perf_line_pairs(&pairs);
 	perf_line_end();
 }

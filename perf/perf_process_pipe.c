@@ -5,6 +5,8 @@
  * by pipe size and process placement. And against aion_process_communicate(), which keeps none of it.
  *	one cpu		both processes share it: what both sides' reading costs shows in full
  *	all cpus	as for users
+ *
+ * Area: process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -163,8 +165,8 @@ static void measure(struct bench *bench, const char *variant, const char *cpus, 
 	perf_line_begin("process_pipe");
 	perf_line_text("variant", variant);
 	perf_line_text("cpus", cpus);
-	perf_line_number("pipe_kib", (double)(bench->pipe_size ? bench->pipe_size : CHUNK_SIZE) / 1024);
-	perf_line_number("mib", (double)(bench->size >> 20));
+	perf_line_param("pipe_kib", (double)(bench->pipe_size ? bench->pipe_size : CHUNK_SIZE) / 1024);
+	perf_line_param("mib", (double)(bench->size >> 20));
 	perf_line_number("raw_gib_a_second", 1e9 / 1024 / pairs.raw_ns.median);
 	perf_line_number("gib_a_second", 1e9 / 1024 / pairs.aion_ns.median);
 	perf_line_pairs(&pairs);

@@ -6,6 +6,8 @@
  *
  *	capacity 1, 64   a producer and a consumer, each as fast as it can: the queue is always full or empty
  *	ping-pong        an item there, an item back: each put wakes the other, each get waits; a switch an item
+ *
+ * Area: sync.
  */
 #include "perf.h"
 
@@ -158,7 +160,7 @@ static void measure(struct bench *bench, const char *shape, aion_fn *fn, size_t 
 	perf_interleave_tries(switch_side, PERF_TRY_MAX, queue_side, PERF_TRY_MAX, bench, perf_runs(21), &pairs);
 	perf_line_begin("queue");
 	perf_line_text("shape", shape);
-	perf_line_number("capacity", (double)capacity);
+	perf_line_param("capacity", (double)capacity);
 	perf_line_text("yields", at_one_place ? "one place" : "two places");
 	perf_line_number("switch_ns", pairs.raw_ns.median);
 	perf_line_number("item_ns", pairs.aion_ns.median);

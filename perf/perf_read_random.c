@@ -4,6 +4,8 @@
  * Direct: O_DIRECT, the device sets the pace. Hot: from the page cache, the code does; one at a time against a loop of
  * pread(2), which is what such a program would be without aion. The ratio is that of the rates. -s MIB is the file's
  * size; the file stands in $TMPDIR or the current directory, without a name.
+ *
+ * Area: file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -167,7 +169,7 @@ static void measure(struct bench *bench, const char *mode, const char *raw_name,
 	perf_line_begin("read_random");
 	perf_line_text("mode", mode);
 	perf_line_text("raw", raw_name);
-	perf_line_number("in_flight", depth);
+	perf_line_param("in_flight", depth);
 	perf_line_number("raw_ns", pairs.raw_ns.median);
 	perf_line_number("aion_ns", pairs.aion_ns.median);
 	perf_line_number("raw_cpu_ns", (double)bench->raw_cpu.spent_ns / (double)bench->raw_cpu.read_nr);

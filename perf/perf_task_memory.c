@@ -5,6 +5,8 @@
  * way is a thread that waits; its stack in the kernel (16 KiB) is not resident memory of the process and not counted.
  *	sleep	each task sleeps until an hour from now: its timer counts too
  *	future	all tasks wait for one future
+ *
+ * Area: task.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -120,7 +122,7 @@ static void measure_here(struct bench *bench)
 	perf_loop_run(loop, memory_main, bench);
 	perf_line_begin("memory");
 	perf_line_text("wait", bench->wait);
-	perf_line_number("tasks", (double)bench->task_nr);
+	perf_line_param("tasks", (double)bench->task_nr);
 	perf_line_number("raw_bytes", raw_size);
 	perf_line_number("aion_bytes", bench->task_size);
 	perf_line_number("ratio", bench->task_size / raw_size);

@@ -6,6 +6,8 @@
  *	at_once		one at a time, run inside aion_spawn_now(), each in a group of its own
  *	many_run	1000 queued in a group, each runs to its end
  *	many_alive	1000 in a group, each suspends once, so all are alive together
+ *
+ * Area: task.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -165,7 +167,7 @@ static void measure(struct bench *bench, const char *how, aion_fn *main_fn, unsi
 	perf_interleave_tries(raw_run, 1, aion_side, PERF_TRY_MAX, bench, perf_runs(21), &pairs);
 	perf_line_begin("spawn");
 	perf_line_text("how", how);
-	perf_line_number("tasks", batch_nr);
+	perf_line_param("tasks", batch_nr);
 	perf_line_number("raw_ns", pairs.raw_ns.median);
 	perf_line_number("aion_ns", pairs.aion_ns.median);
 	perf_line_number("ratio", pairs.ratio.median);

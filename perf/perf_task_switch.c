@@ -4,6 +4,8 @@
  * predicts every return. With mixed sites each task stands in another function at another depth, so a return after a
  * switch goes elsewhere than the last call came from. With nested ones every yield also returns through the functions
  * above it. The raw way is sched_yield() between threads on the same CPU.
+ *
+ * Area: task.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -170,7 +172,7 @@ static void measure(struct bench *bench, const char *sites_name, aion_fn *fn, un
 	perf_interleave_tries(raw_run, 1, aion_side, PERF_TRY_MAX, bench, perf_runs(21), &pairs);
 	perf_line_begin("switch");
 	perf_line_text("sites", sites_name);
-	perf_line_number("tasks", task_nr);
+	perf_line_param("tasks", task_nr);
 	perf_line_number("raw_ns", pairs.raw_ns.median);
 	perf_line_number("aion_ns", pairs.aion_ns.median);
 	perf_line_number("ratio", pairs.ratio.median);

@@ -5,6 +5,8 @@
  * and the turns that fire them are timed. The raw way is the kernel's timers, IORING_OP_TIMEOUT: RAW_NR of them
  * whatever the size, since cancelling many at once costs it microseconds each. They fire nearly together, which is
  * their best case.
+ *
+ * Area: timer.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -203,7 +205,7 @@ static void report(struct bench *bench, enum phase phase, double bar)
 	perf_stats_of(bench->aion_ns[phase], bench->run_nr, &stats);
 	perf_line_begin("timer");
 	perf_line_text("phase", phase_names[phase]);
-	perf_line_number("timers", bench->timer_nr);
+	perf_line_param("timers", bench->timer_nr);
 	perf_line_number("raw_timers", RAW_NR);
 	perf_line_number("raw_ns", raw_stats.median);
 	perf_line_number("aion_ns", stats.median);

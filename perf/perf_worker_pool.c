@@ -7,6 +7,8 @@
  *	handles		the same, each awaited by its handle
  *	one_by_one	each submitted and awaited before the next
  *	bounded		through a queue of 100 places, the submitter waiting for room
+ *
+ * Area: task.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -183,14 +183,44 @@ void perf_interleave(perf_side *raw, perf_side *aion, void *arg, unsigned run_nr
 	perf_interleave_tries(raw, 1, aion, 1, arg, run_nr, ret_pairs);
 }
 
+/* The names of the parameters of the line that is being written, as JSON. */
+static struct {
+	char text[256];
+	size_t size;
+} line_params;
+
+static void param_add(const char *key)
+{
+	size_t room = sizeof(line_params.text) - line_params.size;
+	int size = snprintf(line_params.text + line_params.size, room, "%s\"%s\"", line_params.size ? "," : "", key);
+
+	if (size < 0 || (size_t)size >= room)
+		perf_die("parameters of a line", -ENOBUFS);
+	line_params.size += (size_t)size;
+}
+
 void perf_line_begin(const char *bench)
 {
+	line_params.size = 0;
+	line_params.text[0] = '\0';
 	printf("{\"bench\":\"%s\"", bench);
+}
+
+void perf_line_note(const char *key, const char *value)
+{
+	printf(",\"%s\":\"%s\"", key, value);
 }
 
 void perf_line_text(const char *key, const char *value)
 {
-	printf(",\"%s\":\"%s\"", key, value);
+	param_add(key);
+	perf_line_note(key, value);
+}
+
+void perf_line_param(const char *key, double value)
+{
+	param_add(key);
+	perf_line_number(key, value);
 }
 
 /* Counts without a fraction, figures with four significant digits at least. */
@@ -215,13 +245,15 @@ void perf_line_bar(double value, double bar, enum perf_bound bound)
 {
 	bool holds = bound == PERF_AT_MOST ? value <= bar : value >= bar;
 
+	perf_line_number("value", value);
 	perf_line_number("bar", bar);
-	perf_line_text("verdict", holds ? "pass" : "short");
+	perf_line_note("bound", bound == PERF_AT_MOST ? "at most" : "at least");
+	perf_line_note("verdict", holds ? "pass" : "short");
 }
 
 void perf_line_end(void)
 {
-	puts("}");
+	printf(",\"of\":[%s]}\n", line_params.text);
 }
 
 void perf_line_pairs(const struct perf_pairs *pairs)

@@ -63,10 +63,16 @@ void perf_interleave_tries(perf_side *raw, unsigned raw_try_max, perf_side *aion
 /* The same comparison of rates: each ratio turned over. */
 struct perf_stats perf_stats_inverse(const struct perf_stats *stats);
 
-/* A line: begin, keys, end. */
+/*
+ * A line: begin, keys, end. The name of the bench, texts and parameters tell what was measured: the same in every run
+ * of the program, and different in every line of a run, so that runs can be put together ("of" lists them). Numbers and
+ * notes are what came out.
+ */
 void perf_line_begin(const char *bench);
 void perf_line_text(const char *key, const char *value);
+void perf_line_param(const char *key, double value);
 void perf_line_number(const char *key, double value);
+void perf_line_note(const char *key, const char *value);
 /* The runs behind the figure that counts, its least and its greatest. */
 void perf_line_spread(const struct perf_stats *stats);
 /* The bar, and whether the value holds it. */
