@@ -3,7 +3,7 @@
  * How long does a loop stand still while it dumps itself? 100000 tasks that sleep, some frames deep, each with its wait
  * and its backtrace, to /dev/null and to a file in memory; and the walk alone, as a program would do it.
  *
- * Area: task.
+ * Area: task. Round: -r 1.
  */
 #include <fcntl.h>
 #include <sys/mman.h>

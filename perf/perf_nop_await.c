@@ -4,7 +4,7 @@
  * nothing else, so every nanosecond between the two sides is the library's. N tasks, each awaiting NOPs one after the
  * other, against N slots kept busy from one completion loop.
  *
- * Area: ring.
+ * Area: ring. Round: -r 31. Quick: -r 11.
  */
 #include <errno.h>
 

@@ -7,7 +7,7 @@
  *	capacity 1, 64   a producer and a consumer, each as fast as it can: the queue is always full or empty
  *	ping-pong        an item there, an item back: each put wakes the other, each get waits; a switch an item
  *
- * Area: sync.
+ * Area: sync. Round: -r 7. Quick: -r 3.
  */
 #include "perf.h"
 

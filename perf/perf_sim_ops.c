@@ -3,7 +3,7 @@
  * How many operations a second does a simulated machine do, with all that stands on it? A search for bugs is as good as
  * the number of runs it gets through. 64 tasks await NOPs, or read 64 bytes of a file of the machine's.
  *
- * Area: sim.
+ * Area: sim. Round: -r 21. Quick: -r 11.
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
  *	many_run	1000 queued in a group, each runs to its end
  *	many_alive	1000 in a group, each suspends once, so all are alive together
  *
- * Area: task.
+ * Area: task. Round: -r 7. Quick: -r 3.
  */
 #include <errno.h>
 #include <pthread.h>

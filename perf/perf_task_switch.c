@@ -5,7 +5,7 @@
  * switch goes elsewhere than the last call came from. With nested ones every yield also returns through the functions
  * above it. The raw way is sched_yield() between threads on the same CPU.
  *
- * Area: task.
+ * Area: task. Round: -r 7. Quick: -r 3.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -6,7 +6,7 @@
  * whatever the size, since cancelling many at once costs it microseconds each. They fire nearly together, which is
  * their best case.
  *
- * Area: timer.
+ * Area: timer. Round: -r 2. Quick: -r 1.
  */
 #include <errno.h>
 #include <stdlib.h>

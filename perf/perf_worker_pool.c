@@ -8,7 +8,7 @@
  *	one_by_one	each submitted and awaited before the next
  *	bounded		through a queue of 100 places, the submitter waiting for room
  *
- * Area: task.
+ * Area: task. Round: -r 5. Quick: -r 2.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -223,13 +223,15 @@ void perf_line_param(const char *key, double value)
 	perf_line_number(key, value);
 }
 
-/* Counts without a fraction, figures with four significant digits at least. */
+/* Counts without a fraction, figures with three significant digits at least. */
 void perf_line_number(const char *key, double value)
 {
 	double size = fabs(value);
 
 	if (value == floor(value))
 		printf(",\"%s\":%.0f", key, value);
+	else if (size < 0.1)
+		printf(",\"%s\":%.4g", key, value);
 	else
 		printf(",\"%s\":%.*f", key, size < 10 ? 3 : size < 1000 ? 1 : 0, value);
 }

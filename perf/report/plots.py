@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""The pictures of a report. Each function gives a list of (title, what to see, names of series, SVG), maybe empty."""
+import collections
+import dataclasses
+import math
+import statistics
+
+import svg
+from lines import AGREE
+from table import number
+
+# Parameters that say how much work there is at once, or how much runs side by side.
+WORK = ("in_flight", "tasks", "timers", "conns", "workers", "files", "capacity")
+COSTS = ("aion_ns", "cpu_ns", "item_ns", "value_ns", "aion_bytes", "bytes_each", "ns", "ns_a_task")
+PERCENTILES = (("p50_us", "p50"), ("p99_us", "p99"), ("p999_us", "p99.9"))
+ROW = 20
+WIDTH = 940
+PANEL_WIDTH, PANEL_HEIGHT = 450, 270
+
+
+@dataclasses.dataclass
+class Figure:
+    title: str
+    text: str
+    legend: list  # (class, name)
+    picture: str
+
+
+@dataclasses.dataclass
+class Series:
+    name: str
+    points: list  # (x, median, min, max)
+    dashed: bool = False
+
+
+def key_text(key):
+    """The unit of a figure, for an axis."""
+    for end, unit in (("_ns", "ns"), ("ns", "ns"), ("_us", "µs"), ("bytes", "bytes"), ("bytes_each", "bytes")):
+        if key.endswith(end):
+            return unit
+    return key.replace("_", " ")
+
+
+def point(x, case, key):
+    values = case.series(key)
+    return (x, statistics.median(values), min(values), max(values))
+
+
+def bounds(series, log):
+    low = min(p[2] for s in series for p in s.points)
+    high = max(p[3] for s in series for p in s.points)
+    return (low / 1.15, high * 1.15) if log else (0, high * 1.08)
+
+
+def draw_series(picture, series, x_of, y):
+    """Lines with dots at the medians, and bars from the least to the greatest round."""
+    legend = []
+    for i, one in enumerate(series):
+        colour = f"s{i % 8}"
+        dash = " dashed" if one.dashed else ""
+        legend.append((colour + dash, one.name))
+        for x, _, low, high in one.points:
+            picture.line(x_of(x), y.place(low), x_of(x), y.place(high), f"whisker {colour}")
+        picture.path([(x_of(x), y.place(middle)) for x, middle, _, _ in one.points], f"curve {colour}{dash}")
+        for x, middle, low, high in one.points:
+            tip = f"{one.name}, {x}: {number(middle)} ({number(low)}–{number(high)})"
+            picture.dot(x_of(x), y.place(middle), f"mark {colour}", tip, 3.5)
+    return legend
+
+
+def panel(title, text, series, x_name, x_values, x_texts, unit, x_log=False):
+    """A chart: series over a few values of x."""
+    y_log = all(p[2] > 0 for s in series for p in s.points) and (
+        max(p[3] for s in series for p in s.points) / min(p[2] for s in series for p in s.points) > 12)
+    low, high = bounds(series, y_log)
+    left, right, top, bottom = 56, PANEL_WIDTH - 24, 26, PANEL_HEIGHT - 42
+    picture = svg.Picture(PANEL_WIDTH, PANEL_HEIGHT, title)
+    y = svg.Scale(low, high, bottom, top, y_log)
+    x = svg.Scale(x_values[0], x_values[-1], left + 24, right - 24, x_log)
+    svg.y_axis(picture, y, left, right, y.ticks())
+    svg.x_axis(picture, x, top, bottom, x_values, x_texts)
+    picture.text(left - 44, 14, unit + (", logarithmic" if y_log else ""), "start", "name")
+    picture.text((left + right) / 2, PANEL_HEIGHT - 6, x_name, "middle", "name")
+    legend = draw_series(picture, series, x.place, y)
+    return Figure(title, text, legend, picture.text_of())
+
+
+def overview(cases):
+    """Every figure with a bar: how much of the bar it takes."""
+    drawn = [case for case in cases if case.used() is not None]
+    if not drawn:
+        return []
+    left = svg.width_of(case.name for case in drawn) + 12
+    notes = {id(case): f"{number(case.value)}, bar {'≥' if case.at_least else '≤'} {number(case.bar)}" for case in drawn}
+    right = WIDTH - svg.width_of(notes.values()) - 12
+    areas = list(dict.fromkeys(case.area for case in drawn))
+    height = 30 + ROW * (len(drawn) + len(areas)) + 30
+    used = [case.used() for case in drawn]
+    x = svg.Scale(max(0.1, min(used + [0.5]) / 1.2), min(5, max(used + [1.6]) * 1.15), left, right, log=True)
+    picture = svg.Picture(WIDTH, height, "how much of its bar each figure takes")
+    picture.box(x.place(1), 22, right - x.place(1), height - 52, "beyond")
+    ticks = x.ticks()
+    svg.x_axis(picture, x, 22, height - 30, ticks, [f"{tick:g}" for tick in ticks])
+    picture.line(x.place(1), 18, x.place(1), height - 30, "bar")
+    picture.text(x.place(1), 13, "the bar", "middle", "name")
+    y, area = 22, None
+    for case in drawn:
+        if case.area != area:
+            area = case.area
+            y += ROW
+            picture.text(4, y - 4, area, "start", "area")
+        y += ROW
+        overview_row(picture, case, x, y - ROW / 2, left, right, notes[id(case)])
+    zero = [case for case in cases if case.bar == 0]
+    text = ("Left of the line holds, right of it falls short; where more is better the figure is turned over. "
+            "The bars go from the least round to the greatest.")
+    if zero:
+        text += f" Not drawn are {len(zero)} figures whose bar is 0, of which {sum(c.holds(c.value) for c in zero)} hold it."
+    legend = [("passed", "holds"), ("failed", "falls short"), ("unsure", "rounds lie on both sides of the bar")]
+    return [Figure("Figures and their bars", text, legend, picture.text_of())]
+
+
+def overview_row(picture, case, x, y, left, right, note):
+    verdict = case.verdict()
+    name = "unsure" if verdict.endswith("?") else "passed" if verdict == "pass" else "failed"
+    shares = [share for share in map(case.used, case.values()) if share is not None]
+    picture.text(left - 10, y + 4, case.name, "end")
+    picture.text(right + 10, y + 4, note, "start", "tick")
+    picture.line(x.place(min(shares)), y, x.place(max(shares)), y, f"whisker {name}")
+    tip = f"{case.name}: {note}, {verdict}"
+    if x.low <= case.used() <= x.high:
+        picture.dot(x.place(case.used()), y, f"mark {name}", tip)
+    else:
+        picture.arrow(x.place(case.used()), y, f"mark {name}", tip, case.used() < x.low)
+
+
+def spread(cases):
+    """How far the rounds of a figure lie apart."""
+    drawn = [case for case in cases if (case.bar is not None or "ratio" in case.last) and case.off() not in (None, math.inf) and case.value]
+    if not drawn:
+        return []
+    limit = 0.25
+    left = svg.width_of(case.name for case in drawn) + 12
+    right = WIDTH - svg.width_of(["±1000 %"]) - 16
+    row = 16
+    height = 12 + row * len(drawn) + 30
+    x = svg.Scale(-limit, limit, left, right)
+    picture = svg.Picture(WIDTH, height, "rounds over their median")
+    picture.box(x.place(-AGREE), 6, x.place(AGREE) - x.place(-AGREE), height - 36, "within")
+    ticks = [-0.25, -0.2, -0.15, -0.1, -0.05, 0, 0.05, 0.1, 0.15, 0.2, 0.25]
+    svg.x_axis(picture, x, 6, height - 30, ticks, ["0" if not tick else f"{tick * 100:+.0f} %" for tick in ticks])
+    for i, case in enumerate(drawn):
+        y = 6 + row * (i + 0.5) + 2
+        name = "passed" if case.agrees() else "unsure"
+        picture.text(left - 10, y + 4, case.name, "end")
+        picture.text(right + 10, y + 4, f"±{case.off() * 100:.1f} %", "start", "tick")
+        for value in case.values():
+            share = value / case.value - 1
+            if abs(share) > limit:
+                picture.arrow(x.place(share), y, f"mark {name}", f"{case.name}: {share * 100:+.0f} %", share < 0)
+            else:
+                picture.dot(x.place(share), y, f"mark {name}", f"{case.name}: {number(value)}", 3)
+    text = (f"A dot a round, over the median of all. Rounds agree if all lie within {AGREE * 100:.0f} % (the band); "
+            "where they do not, the figure says no more than its range.")
+    legend = [("passed", "rounds agree"), ("unsure", "rounds do not agree")]
+    return [Figure("Spread of the rounds", text, legend, picture.text_of())]
+
+
+def side_order(name):
+    return (0 if name.startswith("aion") else 1, name)
+
+
+def latencies(cases):
+    """Percentiles of round trips: a chart for each load, a curve for each server."""
+    loads = collections.OrderedDict()
+    for case in cases:
+        if all(case.series(key) for key, _ in PERCENTILES) and "side" in case.params:
+            load = tuple((k, v) for k, v in case.params.items() if k not in ("side", "measure"))
+            loads.setdefault((case.bench, load), []).append(case)
+    figures = []
+    for (bench, load), group in loads.items():
+        group.sort(key=lambda case: side_order(case.params["side"]))
+        series = [Series(case.params["side"], [point(i, case, key) for i, (key, _) in enumerate(PERCENTILES)]) for case in group]
+        title = f"{bench}: " + ", ".join(f"{key} {number(value)}" for key, value in load)
+        figures.append(panel(title, "", series, "percentile of round trips", range(len(PERCENTILES)),
+                             [text for _, text in PERCENTILES], "µs"))
+    return figures
+
+
+def sweeps(cases, wanted=lambda bench, work: True):
+    """Costs over the amount of work: for every bench with a parameter of WORK that takes several values."""
+    groups = collections.OrderedDict()
+    with_sides = {case.bench for case in cases if "side" in case.params}  # their other lines repeat what these show
+    for case in cases:
+        if case.bench in with_sides and "side" not in case.params:
+            continue
+        key = next((key for key in COSTS if case.series(key)), None)
+        for work in WORK:
+            if key and work in case.params and wanted(case.bench, work):
+                rest = {k: v for k, v in case.params.items() if k != work}
+                facet = tuple((k, v) for k, v in rest.items() if not isinstance(v, str))
+                name = ", ".join(v for k, v in rest.items() if isinstance(v, str) and (k, v) != ("measure", "side"))
+                groups.setdefault((case.bench, work, key, facet), collections.OrderedDict()).setdefault(name, []).append(case)
+    return [sweep(*group, curves) for group, curves in groups.items() if any(len(c) > 1 for c in curves.values())]
+
+
+def sweep(bench, work, key, facet, curves):
+    curves = {name: sorted(group, key=lambda case: case.params[work]) for name, group in curves.items() if len(group) > 1}
+    near = all(1 / 3 < case.median("ratio") < 3 if case.series("ratio") else False for group in curves.values() for case in group)
+    with_raw = near and key == "aion_ns" and len(curves) <= 3
+    series = []
+    for name, group in sorted(curves.items(), key=lambda item: side_order(item[0])):
+        label = f"aion {name}".strip() if with_raw else name or "aion"
+        series.append(Series(label, [point(case.params[work], case, key) for case in group]))
+        if with_raw:
+            series.append(Series(f"raw {name}".strip(), [point(case.params[work], case, "raw_ns") for case in group], True))
+    values = sorted({p[0] for one in series for p in one.points})
+    title = ", ".join([f"{bench} over {work.replace('_', ' ')}"] + [f"{k} {number(v)}" for k, v in facet])
+    x_log = values[0] > 0 and values[-1] / values[0] > 4
+    return panel(title, "", series, work.replace("_", " "), values, [svg.tick_text(v) for v in values], key_text(key), x_log)

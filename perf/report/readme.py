@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""README.md's comparison, written from a report between two marker comments."""
+import json
+import sys
+
+from lines import cases_of
+from table import number
+
+BEGIN = "<!-- perf: begin (written by tools/dev perf --readme) -->"
+END = "<!-- perf: end -->"
+
+
+def ns(value):
+    return f"{value / 1000:.3g} us" if value >= 1000 else f"{value:.0f} ns" if value >= 10 else f"{value:.1f} ns"
+
+
+def kib(value):
+    return f"{value / 1024:.1f} KiB"
+
+
+def ratio(value):
+    return f"{value:.2f}"
+
+
+def times(value):
+    return f"{value:.1f} times as fast"
+
+
+def plain(value):
+    return f"{value:g}"
+
+
+# One row a measure: (text, program and what the raw way is, key of aion's figure, how to write it, key of the raw one or
+# a text, how, the cases). A case is the bench and those of its parameters that tell it from others.
+ROWS = (
+    ("awaited NOP, 1 / 8 / 32 / 128 in flight, over raw liburing", "`perf_nop_await`", "ratio", ratio, "raw_ns", ns,
+     [("nop", {"in_flight": n}) for n in (1, 8, 32, 128)]),
+    ("task switch, one call site, 2 / 1000 tasks", "`perf_task_switch` (threads: `sched_yield()`)", "aion_ns", ns, "raw_ns", ns,
+     [("switch", {"sites": "one", "tasks": n}) for n in (2, 1000)]),
+    ("spawn + run + join, one at a time / 1000 queued", "`perf_task_spawn` (threads)", "aion_ns", ns, "raw_ns", ns,
+     [("spawn", {"how": "queued"}), ("spawn", {"how": "many_run"})]),
+    ("resident memory a suspended task, a million tasks", "`perf_task_memory` (threads, without the kernel's stack)",
+     "aion_bytes", kib, "raw_bytes", kib, [("memory", {"wait": "future", "tasks": 1000000})]),
+    ("a million timers: arm / cancel / fire", "`perf_timer_wheel` (kernel timers, a thousand)", "aion_ns", ns, "raw_ns", ns,
+     [("timer", {"phase": phase, "timers": 1000000}) for phase in ("arm", "cancel", "fire")]),
+    ("hot 4 KiB reads, one at a time over `pread(2)` / 32 tasks over raw liburing, rates", "`perf_read_random`", "ratio", ratio,
+     "1", None, [("read_random", {"mode": "hot", "in_flight": n}) for n in (1, 32)]),
+    ("4 KiB files, `aio-cat` over `xargs cat`, cold / hot", "`perf_files_small`", "ratio", times, "1", None,
+     [("files_small", {"variant": variant}) for variant in ("cold", "hot")]),
+    ("echo, 64 connections, 64 bytes: the server's CPU time over io_uring by hand / messages a second over epoll",
+     "`perf_echo_rate`", "ratio", ratio, "1", None,
+     [("echo", {"measure": measure, "conns": 64, "bytes": 64}) for measure in ("server_cpu", "rate")]),
+    ("allocations an awaited operation, once warm (all kinds, the most)", "`perf_alloc_count`", "allocations_each", plain, "", None,
+     [("alloc_count", {})]),
+)
+
+
+def find(cases, bench, params):
+    """All cases of a bench with these parameters."""
+    return [case for case in cases if case.bench == bench and all(case.params.get(k) == v for k, v in params.items())]
+
+
+def figure(cases, wanted, key, write):
+    """The figures of a cell, slash by slash; what was not measured is a dash."""
+    texts = []
+    for bench, params in wanted:
+        known = [case.median(key) for case in find(cases, bench, params) if case.median(key) is not None and is_judged(bench, case)]
+        texts.append(write(max(known)) if known else "–")
+    return " / ".join(texts)
+
+
+def is_judged(bench, case):
+    """Spawning allocates and has no bar; README.md speaks of operations."""
+    return bench != "alloc_count" or case.bar is not None
+
+
+def text_of(report):
+    cases, _ = cases_of(report)
+    machine = report["machine"]
+    done = len({entry["round"] for entry in report["lines"]})
+    kind = "virtual machine" if machine["virtual"] else "machine"
+    out = [
+        BEGIN,
+        f"Measured {report['date'][:10]} on a {machine['cpus']}-CPU {kind} ({machine['cpu']}), kernel {machine['kernel']}, commit",
+        f"{report['commit']}, {report['build']['compiler']}: medians of {done} {'rounds' if done != 1 else 'round'}.",
+        "",
+        "| measure | aion | the raw way | program |",
+        "|---|---|---|---|",
+    ]
+    for text, program, key, write, raw, write_raw, wanted in ROWS:
+        raw_text = figure(cases, wanted, raw, write_raw) if write_raw else raw
+        out.append(f"| {text} | {figure(cases, wanted, key, write)} | {raw_text} | {program} |")
+    judged = [case for case in cases if case.verdict()]
+    loose = [case for case in judged if not case.agrees()]
+    out += [
+        "",
+        f"{sum(case.verdict().startswith('pass') for case in judged)} of {len(judged)} bars of `perf/` held; the rounds of "
+        f"{len(judged) - len(loose)} of these agreed within 5 %.",
+        END,
+    ]
+    return "\n".join(out)
+
+
+def replaced(readme, block):
+    """The text with what is between the markers replaced."""
+    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
+        raise ValueError(f"not one pair of marker comments: {BEGIN} … {END}")
+    head, rest = readme.split(BEGIN)
+    return head + block + rest.split(END)[1]
+
+
+def main(report_path, readme_path):
+    try:
+        report = json.loads(report_path.read_text())
+        text = replaced(readme_path.read_text(), text_of(report))
+    except (OSError, ValueError) as error:
+        print(f"tools/dev perf --readme: {error}", file=sys.stderr)
+        return 1
+    readme_path.write_text(text)
+    print(f"{readme_path} now tells of {report_path}, {report['date']}")
+    return 0

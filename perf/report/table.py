@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""The table of a report, as text."""
+from lines import AGREE, cases_of
+
+COLUMNS = ("measure", "figure", "median", "min–max of rounds", "to raw", "bar", "verdict", "rounds")
+
+
+def number(value):
+    """Four digits or so, as a reader wants them."""
+    if value is None:
+        return ""
+    size = abs(value)
+    if size and size < 0.01:
+        return f"{value:.2g}"
+    if value == int(value) and size < 1e6:
+        return f"{value:.0f}"
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e5, "k")):
+        if size >= limit:
+            scale = {"G": 1e9, "M": 1e6, "k": 1e3}[unit]
+            return f"{value / scale:.4g} {unit}"
+    return f"{value:.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.3g}" if size < 10 else f"{value:.1f}"
+
+
+def spread_text(case):
+    off = case.off()
+    if off is None:
+        return "unknown"
+    if off > AGREE:
+        return f"±{off * 100:.0f} %"
+    return "agree"
+
+
+def row_of(case):
+    values = case.values()
+    ratio = case.median("ratio")
+    return (
+        case.name,
+        case.label,
+        number(case.value),
+        f"{number(min(values))}–{number(max(values))}" if len(values) > 1 else "",
+        f"{ratio:.3f}" if ratio is not None and ratio >= 0.1 else number(ratio),
+        "" if case.bar is None else ("≥ " if case.at_least else "≤ ") + number(case.bar),
+        case.verdict(),
+        spread_text(case),
+    )
+
+
+def lay_out(rows, right):
+    """Rows of texts in columns; right: which are aligned to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
+        for row in rows
+    ]
+
+
+def summary(cases):
+    """What a reader must know in any case: how many bars hold, and what the rounds do not agree on."""
+    judged = [case for case in cases if case.verdict()]
+    passed = [case for case in judged if case.verdict().startswith("pass")]
+    open_ = [case for case in judged if case.verdict().endswith("?")]
+    loose = [case for case in judged if case.off() is not None and not case.agrees()]
+    once = [case for case in judged if case.off() is None]
+    text = [f"{len(passed)} of {len(judged)} bars hold"]
+    if open_:
+        text[0] += f", {len(open_)} undecided: rounds lie on both sides"
+    if loose:
+        text.append(f"rounds further than {AGREE * 100:.0f} % from their median: {len(loose)} of {len(judged)} figures with a bar")
+    if once:
+        text.append(f"one round only, so the spread is unknown: {len(once)} figures with a bar")
+    return text
+
+
+def problems(report, complaints):
+    """What failed, was missing or was left out."""
+    text = list(report.get("problems", ())) + complaints
+    for program in report["programs"]:
+        for run in program["runs"]:
+            if run["status"] != "ok":
+                text.append(f"{program['name']}, round {run['round']}: {run['status']}")
+            for note in run.get("notes", ()):
+                if note not in text:
+                    text.append(note)
+    return text
+
+
+def text_of(report):
+    """The whole table, a line an element."""
+    cases, complaints = cases_of(report)
+    out = []
+    rows = [COLUMNS] + [row_of(case) for case in cases]
+    lines = lay_out(rows, right={2, 3, 4, 5})
+    out.append(lines[0])
+    area = None
+    for case, line in zip(cases, lines[1:]):
+        if case.area != area:
+            area = case.area
+            out += ["", f"== {area}"]
+        out.append(line)
+    out += [""] + summary(cases)
+    trouble = problems(report, complaints)
+    if trouble:
+        out += ["", "not all went well:"] + [f"  {line}" for line in trouble]
+    return out
