@@ -51,7 +51,7 @@ def build(build_dir):
     flags = found(r"^build lib/CMakeFiles/\S*\.c\.o:[^\n]*\n(?:  [^\n]*\n)*?  FLAGS = (.*)", text_of(build_dir / "build.ninja"))
     return {
         "compiler": (output_of(compiler, "--version") or "unknown").splitlines()[0],
-        "flags": flags,
+        "flags": re.sub(r"-(?:iquote|isystem|I) ?\S+ ?", "", flags),  # the options that count, without the folders
         "libc": " ".join(platform.libc_ver()),
         "liburing": output_of("pkg-config", "--modversion", "liburing") or "unknown",
     }

@@ -17,12 +17,12 @@ STYLE = """
 body { margin: 0 auto; padding: 24px 20px 60px; max-width: 1010px; background: var(--back); color: var(--text);
 	font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; }
 h1 { font-size: 26px; margin: 0 0 8px; } h2 { font-size: 20px; margin: 40px 0 4px; } h3 { font-size: 14px; margin: 0; }
-p { margin: 4px 0 10px; max-width: 75ch; } .dim, figcaption p { color: var(--dim); }
+p { margin: 4px 0 10px; max-width: 75ch; } .dim, figcaption p { color: var(--dim); } figcaption p { font-size: 13px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; font-size: 13px; }
 dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
 figure { margin: 0; padding: 12px 14px; background: var(--panel); border: 1px solid var(--rule); border-radius: 6px;
 	overflow-x: auto; }
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(460px, 1fr)); gap: 14px; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(460px, 100%), 1fr)); gap: 14px; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 16px; list-style: none; margin: 4px 0; padding: 0; font-size: 12.5px; }
 .legend li::before { content: ""; display: inline-block; width: 16px; border-top: 3px solid var(--c); margin-right: 6px;
 	vertical-align: middle; }

@@ -30,6 +30,7 @@ class Figure:
 class Series:
     name: str
     points: list  # (x, median, min, max)
+    colour: int
     dashed: bool = False
 
 
@@ -55,8 +56,8 @@ def bounds(series, log):
 def draw_series(picture, series, x_of, y):
     """Lines with dots at the medians, and bars from the least to the greatest round."""
     legend = []
-    for i, one in enumerate(series):
-        colour = f"s{i % 8}"
+    for one in series:
+        colour = f"s{one.colour % 8}"
         dash = " dashed" if one.dashed else ""
         legend.append((colour + dash, one.name))
         for x, _, low, high in one.points:
@@ -100,9 +101,9 @@ def overview(cases):
     picture = svg.Picture(WIDTH, height, "how much of its bar each figure takes")
     picture.box(x.place(1), 22, right - x.place(1), height - 52, "beyond")
     ticks = x.ticks()
-    svg.x_axis(picture, x, 22, height - 30, ticks, [f"{tick:g}" for tick in ticks])
-    picture.line(x.place(1), 18, x.place(1), height - 30, "bar")
-    picture.text(x.place(1), 13, "the bar", "middle", "name")
+    texts = ["the bar" if tick == 1 else f"{tick:g}" for tick in ticks]
+    svg.x_axis(picture, x, 22, height - 30, ticks, texts, twice=True)
+    picture.line(x.place(1), 22, x.place(1), height - 30, "bar")
     y, area = 22, None
     for case in drawn:
         if case.area != area:
@@ -143,14 +144,16 @@ def spread(cases):
     left = svg.width_of(case.name for case in drawn) + 12
     right = WIDTH - svg.width_of(["±1000 %"]) - 16
     row = 16
-    height = 12 + row * len(drawn) + 30
+    top = 22
+    height = top + row * len(drawn) + 40
     x = svg.Scale(-limit, limit, left, right)
     picture = svg.Picture(WIDTH, height, "rounds over their median")
-    picture.box(x.place(-AGREE), 6, x.place(AGREE) - x.place(-AGREE), height - 36, "within")
+    picture.box(x.place(-AGREE), top, x.place(AGREE) - x.place(-AGREE), height - top - 30, "within")
     ticks = [-0.25, -0.2, -0.15, -0.1, -0.05, 0, 0.05, 0.1, 0.15, 0.2, 0.25]
-    svg.x_axis(picture, x, 6, height - 30, ticks, ["0" if not tick else f"{tick * 100:+.0f} %" for tick in ticks])
+    texts = ["0" if not tick else f"{tick * 100:+.0f} %" for tick in ticks]
+    svg.x_axis(picture, x, top, height - 30, ticks, texts, twice=True)
     for i, case in enumerate(drawn):
-        y = 6 + row * (i + 0.5) + 2
+        y = top + row * (i + 0.5) + 4
         name = "passed" if case.agrees() else "unsure"
         picture.text(left - 10, y + 4, case.name, "end")
         picture.text(right + 10, y + 4, f"±{case.off() * 100:.1f} %", "start", "tick")
@@ -180,7 +183,8 @@ def latencies(cases):
     figures = []
     for (bench, load), group in loads.items():
         group.sort(key=lambda case: side_order(case.params["side"]))
-        series = [Series(case.params["side"], [point(i, case, key) for i, (key, _) in enumerate(PERCENTILES)]) for case in group]
+        series = [Series(case.params["side"], [point(i, case, key) for i, (key, _) in enumerate(PERCENTILES)], colour)
+                  for colour, case in enumerate(group)]
         title = f"{bench}: " + ", ".join(f"{key} {number(value)}" for key, value in load)
         figures.append(panel(title, "", series, "percentile of round trips", range(len(PERCENTILES)),
                              [text for _, text in PERCENTILES], "µs"))
@@ -206,14 +210,15 @@ def sweeps(cases, wanted=lambda bench, work: True):
 
 def sweep(bench, work, key, facet, curves):
     curves = {name: sorted(group, key=lambda case: case.params[work]) for name, group in curves.items() if len(group) > 1}
-    near = all(1 / 3 < case.median("ratio") < 3 if case.series("ratio") else False for group in curves.values() for case in group)
-    with_raw = near and key == "aion_ns" and len(curves) <= 3
+    ratios = [case.median("ratio") for group in curves.values() for case in group if case.series("raw_ns") and case.series("ratio")]
+    with_raw = key == "aion_ns" and len(curves) <= 3 and bool(ratios) and 1 / 3 < statistics.median(ratios) < 3
     series = []
-    for name, group in sorted(curves.items(), key=lambda item: side_order(item[0])):
+    for i, (name, group) in enumerate(sorted(curves.items(), key=lambda item: side_order(item[0]))):
         label = f"aion {name}".strip() if with_raw else name or "aion"
-        series.append(Series(label, [point(case.params[work], case, key) for case in group]))
+        series.append(Series(label, [point(case.params[work], case, key) for case in group], i))
         if with_raw:
-            series.append(Series(f"raw {name}".strip(), [point(case.params[work], case, "raw_ns") for case in group], True))
+            raw = [point(case.params[work], case, "raw_ns") for case in group if case.series("raw_ns")]
+            series.append(Series(f"raw {name}".strip(), raw, i if len(curves) > 1 else 1, True))
     values = sorted({p[0] for one in series for p in one.points})
     title = ", ".join([f"{bench} over {work.replace('_', ' ')}"] + [f"{k} {number(v)}" for k, v in facet])
     x_log = values[0] > 0 and values[-1] / values[0] > 4

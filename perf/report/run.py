@@ -133,7 +133,7 @@ def write_whole(path, text):
 
 def warm_up():
     """A processor that was idle takes a while until it runs as fast as it will. Programs warm up their own work."""
-    end = time.monotonic() + 1
+    end = time.monotonic() + 0.5
     while time.monotonic() < end:
         pass
 

@@ -3,7 +3,7 @@
 import html
 import math
 
-CHAR_WIDTH = 6.7  # of a digit or letter at the page's 12 px, rather more than less
+CHAR_WIDTH = 7.1  # of a digit or letter at the page's 12 px, rather more than less
 
 
 def esc(text):
@@ -51,7 +51,7 @@ class Scale:
 
 def tick_text(value):
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= limit:
+        if abs(value) >= limit and (value * 10) % limit == 0:
             return f"{value / limit:g}{unit}"
     return f"{value:g}"
 
@@ -90,11 +90,14 @@ class Picture:
                 f'aria-label="{esc(self.title)}">\n{inside}\n</svg>')
 
 
-def x_axis(picture, scale, top, bottom, ticks, texts):
+def x_axis(picture, scale, top, bottom, ticks, texts, twice=False):
+    """twice: the texts stand above as well, in pictures taller than a screen."""
     for tick, text in zip(ticks, texts):
         x = scale.place(tick)
         picture.line(x, top, x, bottom, "grid")
         picture.text(x, bottom + 16, text, "middle", "tick")
+        if twice:
+            picture.text(x, top - 6, text, "middle", "tick")
 
 
 def y_axis(picture, scale, left, right, ticks):

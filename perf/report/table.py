@@ -25,9 +25,7 @@ def spread_text(case):
     off = case.off()
     if off is None:
         return "unknown"
-    if off > AGREE:
-        return f"±{off * 100:.0f} %"
-    return "agree"
+    return "agree" if case.agrees() else f"±{off * 100:.{0 if off >= 0.1 else 1}f} %"
 
 
 def row_of(case):
