@@ -53,7 +53,7 @@ def only(report):
 class Arithmetic(unittest.TestCase):
     def test_median_least_and_greatest_over_rounds(self):
         case = only(report_of(*[[nop(8, ratio)] for ratio in (1.05, 1.01, 1.03, 1.02, 1.04)]))
-        self.assertEqual(table.row_of(case), ("nop in_flight=8", "ratio", "1.03", "1.01–1.05", "1.030", "≤ 1.06", "pass", "agree"))
+        self.assertEqual(table.row_of(case), ("nop in_flight=8", "ratio", "1.03", "1.01–1.05", "1.030", "", "≤ 1.06", "pass", "agree"))
 
     def test_parameters_tell_lines_apart_and_results_do_not(self):
         cases, complaints = lines.cases_of(report_of([nop(1, 1.0), nop(8, 1.1)], [nop(1, 1.2), nop(8, 1.3)]))
@@ -70,6 +70,17 @@ class Arithmetic(unittest.TestCase):
         self.assertEqual([case.values() for case in cases], [[1.0, 1.0], [2.0, 2.0]])
         self.assertIn("perf_line_param", complaints[0])
         self.assertEqual(len(complaints), 1)
+
+    def test_the_best_of_the_peers_is_one_measurement(self):
+        line = '{"bench":"echo","measure":"rate","peer":"%s","ratio":1.5,"of":["measure","peer"]}'
+        case = only(report_of([line % "libuv"], [line % "libev"]))
+        self.assertEqual(table.row_of(case)[:7], ("echo rate best peer", "ratio", "1.5", "1.5–1.5", "", "1.500", ""))
+
+    def test_a_peer_that_is_missing_is_said(self):
+        line = '{"bench":"echo","measure":"missing","side":"libuv","package":"libuv1-dev","of":["measure","side","package"]}'
+        cases, complaints = lines.cases_of(report_of([line], [line]))
+        self.assertEqual((cases, len(complaints)), ([], 1))
+        self.assertIn("libuv1-dev", complaints[0])
 
     def test_verdict_at_most(self):
         self.assertEqual(only(report_of([nop(8, 1.06)])).verdict(), "pass")
@@ -164,7 +175,7 @@ class Sources(unittest.TestCase):
         program = programs.program_of("perf_x", text)
         self.assertEqual((program.area, program.round_args, program.quick_args), ("small-files", ["-r", "2", "-s", "64"], ["-r", "1"]))
         program = programs.program_of("perf_x", "/*\n * Area: ring.\n */\n")
-        self.assertEqual((program.area, program.round_args, program.quick_args), ("ring", [], []))
+        self.assertEqual((program.area, program.round_args, program.quick_args), ("ring", ["-r", "3"], ["-r", "1"]))
         self.assertEqual(programs.program_of("perf_x", "int x;").area, "other")
 
     def test_every_program_of_the_tree_has_an_area(self):

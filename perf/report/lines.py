@@ -12,8 +12,14 @@ USUAL_FIGURES = ("ratio", "cpu_ns", "aion_ns", "value_ns", "ns", "ns_a_task", "b
 
 
 def params_of(line):
-    """What names a line besides its bench: {key: value}, in the line's order."""
-    return {key: line[key] for key in line.get("of", ()) if key in line}
+    """
+    What names a line besides its bench: {key: value}, in the line's order. A comparison with the best of the peers is one
+    measurement, whichever of them it was.
+    """
+    params = {key: line[key] for key in line.get("of", ()) if key in line and key != "peer"}
+    if "peer" in line:
+        params["peer"] = "best peer"
+    return params
 
 
 def name_of(line):
@@ -119,11 +125,16 @@ class Case:
 
 
 def cases_of(report):
-    """The cases of a report, in the order of its programs and lines. Also: complaints about lines of one name."""
+    """The cases of a report, in the order of its programs and lines. Also: complaints of and about lines."""
     order, cases, complaints = [], {}, []
     seen = {}
     for entry in report["lines"]:
         line, program = entry["line"], entry["program"]
+        if line.get("measure") == "missing":
+            complaint = f"{program}: {line.get('side')} is left out, {line.get('package')} was not there when this was built"
+            if complaint not in complaints:
+                complaints.append(complaint)
+            continue
         name = name_of(line)
         nth = seen[entry["round"], program, name] = seen.get((entry["round"], program, name), 0) + 1
         if nth > 1:

@@ -8,11 +8,11 @@ from table import COLUMNS, problems, row_of, summary
 STYLE = """
 :root { color-scheme: light dark; --back: #ffffff; --text: #1d2127; --dim: #5a6370; --rule: #d9dee5; --panel: #f6f8fa;
 	--good: #0b7a53; --bad: #c2410c; --open: #8a6d00; --beyond: #c2410c14; --within: #0b7a531c;
-	--s0: #0b62b5; --s1: #c2410c; --s2: #0b7a53; --s3: #9a3f86; --s4: #8a6d00; --s5: #0e7c90; --s6: #6b4fbb; --s7: #5a6370; }
+	--s0: #0b62b5; --s1: #c2410c; --s2: #0b7a53; --s3: #9a3f86; --s4: #8a6d00; --s5: #0e7c90; --s6: #6b4fbb; --s7: #5a6370; --s8: #7a4a1e; }
 @media (prefers-color-scheme: dark) {
 :root { --back: #14171c; --text: #e4e8ee; --dim: #a0a9b6; --rule: #343b46; --panel: #1b2027;
 	--good: #43d39e; --bad: #ff9361; --open: #e3c542; --beyond: #ff936120; --within: #43d39e22;
-	--s0: #5db4ff; --s1: #ff9361; --s2: #43d39e; --s3: #eb9fd6; --s4: #e3c542; --s5: #5fd3e6; --s6: #b7a3f7; --s7: #a0a9b6; } }
+	--s0: #5db4ff; --s1: #ff9361; --s2: #43d39e; --s3: #eb9fd6; --s4: #e3c542; --s5: #5fd3e6; --s6: #b7a3f7; --s7: #a0a9b6; --s8: #c9a27e; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 24px 20px 60px; max-width: 1010px; background: var(--back); color: var(--text);
 	font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; }
@@ -35,7 +35,7 @@ svg .tick { fill: var(--dim); } svg .name { fill: var(--dim); font-style: italic
 .curve { fill: none; stroke: var(--c); stroke-width: 2; } svg .dashed { stroke-dasharray: 6 4; }
 .passed { --c: var(--good); } .failed { --c: var(--bad); } .unsure { --c: var(--open); }
 .s0 { --c: var(--s0); } .s1 { --c: var(--s1); } .s2 { --c: var(--s2); } .s3 { --c: var(--s3); }
-.s4 { --c: var(--s4); } .s5 { --c: var(--s5); } .s6 { --c: var(--s6); } .s7 { --c: var(--s7); }
+.s4 { --c: var(--s4); } .s5 { --c: var(--s5); } .s6 { --c: var(--s6); } .s7 { --c: var(--s7); } .s8 { --c: var(--s8); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 3px 10px 3px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { color: var(--dim); font-weight: 600; } td.right, th.right { text-align: right; } td.passed, td.failed, td.unsure { color: var(--c); font-weight: 600; }
@@ -64,7 +64,7 @@ def verdict_class(verdict):
 
 
 def table_of(cases):
-    right = {2, 3, 4, 5}
+    right = {2, 3, 4, 5, 6}
     head = "".join(f'<th class="{"right" if i in right else ""}">{esc(name)}</th>' for i, name in enumerate(COLUMNS))
     rows, area = [], None
     for case in cases:
@@ -106,13 +106,13 @@ def page_of(report):
     body.append(section("Bars", "A bar is what must hold on the reference machine.", plots.overview(cases), panels=False))
     body.append(section("Awaited operations over concurrency", "Nanoseconds an operation; bars from the least to the greatest round.",
                         plots.sweeps(cases, lambda bench, work: work == "in_flight")))
-    body.append(section("Latency of echo", "Round trips under full load, each server with the same clients; medians of the rounds.",
+    body.append(section("Latency", "Percentiles for each side under the same load; medians of the rounds, and their range.",
                         plots.latencies(cases)))
     body.append(section("Cost over work", "What one unit costs as there is more of it: tasks, timers, connections, cores.",
                         plots.sweeps(cases, lambda bench, work: work != "in_flight")))
     body.append(section("Spread", "Whether another run would say the same.", plots.spread(cases), panels=False))
-    body.append("<h2>All figures</h2><p class=\"dim\">Medians of the rounds. \"To raw\" is the ratio that the program prints, "
-                "aion over the raw way. \"pass?\" and \"short?\": rounds lie on both sides of the bar.</p>")
+    body.append("<h2>All figures</h2><p class=\"dim\">Medians of the rounds. \"To raw\" and \"to peer\" are the ratios that the program "
+                "prints: aion over the raw way, or over the best of the peers. \"pass?\" and \"short?\": rounds lie on both sides of the bar.</p>")
     body.append(table_of(cases))
     inside = "\n".join(body)
     return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'

@@ -57,7 +57,7 @@ def draw_series(picture, series, x_of, y):
     """Lines with dots at the medians, and bars from the least to the greatest round."""
     legend = []
     for one in series:
-        colour = f"s{one.colour % 8}"
+        colour = f"s{one.colour % 9}"
         dash = " dashed" if one.dashed else ""
         legend.append((colour + dash, one.name))
         for x, _, low, high in one.points:
@@ -185,8 +185,8 @@ def latencies(cases):
         group.sort(key=lambda case: side_order(case.params["side"]))
         series = [Series(case.params["side"], [point(i, case, key) for i, (key, _) in enumerate(PERCENTILES)], colour)
                   for colour, case in enumerate(group)]
-        title = f"{bench}: " + ", ".join(f"{key} {number(value)}" for key, value in load)
-        figures.append(panel(title, "", series, "percentile of round trips", range(len(PERCENTILES)),
+        title = f"{bench}: " + ", ".join(value if isinstance(value, str) else f"{key} {number(value)}" for key, value in load)
+        figures.append(panel(title, "", series, "percentile", range(len(PERCENTILES)),
                              [text for _, text in PERCENTILES], "µs"))
     return figures
 

@@ -11,14 +11,15 @@ import subprocess
 import time
 
 AREAS = ("ring", "task", "timer", "sync", "file", "small-files", "chunk", "process", "socket", "sim")
+USUAL_ARGS = {"Round": ["-r", "3"], "Quick": ["-r", "1"]}
 
 
 @dataclasses.dataclass
 class Program:
     name: str
     area: str  # "Area: ring." in the first comment
-    round_args: list  # "Round: -r 3." there: the options of a round, none by default
-    quick_args: list  # "Quick: -r 1.": of a round of --quick, by default those of a round
+    round_args: list  # "Round: -r 9." there: the options of a round
+    quick_args: list  # "Quick: -r 2.": of a round of --quick
 
 
 def first_comment(text):
@@ -30,9 +31,8 @@ def program_of(name, text):
     comment = first_comment(text)
     area = re.search(r"\bArea: ([a-z-]+)\.", comment)
     args = {word: re.search(rf"\b{word}: ((?:-[a-z] \d+ ?)+)\.", comment) for word in ("Round", "Quick")}
-    round_args = shlex.split(args["Round"].group(1)) if args["Round"] else []
-    quick_args = shlex.split(args["Quick"].group(1)) if args["Quick"] else round_args
-    return Program(name, area.group(1) if area else "other", round_args, quick_args)
+    chosen_args = {word: shlex.split(args[word].group(1)) if args[word] else usual for word, usual in USUAL_ARGS.items()}
+    return Program(name, area.group(1) if area else "other", chosen_args["Round"], chosen_args["Quick"])
 
 
 def area_rank(program):

@@ -2,7 +2,7 @@
 """The table of a report, as text."""
 from lines import AGREE, cases_of
 
-COLUMNS = ("measure", "figure", "median", "min–max of rounds", "to raw", "bar", "verdict", "rounds")
+COLUMNS = ("measure", "figure", "median", "min–max of rounds", "to raw", "to peer", "bar", "verdict", "rounds")
 
 
 def number(value):
@@ -28,15 +28,21 @@ def spread_text(case):
     return "agree" if case.agrees() else f"±{off * 100:.{0 if off >= 0.1 else 1}f} %"
 
 
+def ratio_text(ratio):
+    return f"{ratio:.3f}" if ratio is not None and ratio >= 0.1 else number(ratio)
+
+
 def row_of(case):
     values = case.values()
-    ratio = case.median("ratio")
+    ratio = ratio_text(case.median("ratio"))
+    over_peer = "peer" in case.params
     return (
         case.name,
         case.label,
         number(case.value),
         f"{number(min(values))}–{number(max(values))}" if len(values) > 1 else "",
-        f"{ratio:.3f}" if ratio is not None and ratio >= 0.1 else number(ratio),
+        "" if over_peer else ratio,
+        ratio if over_peer else "",
         "" if case.bar is None else ("≥ " if case.at_least else "≤ ") + number(case.bar),
         case.verdict(),
         spread_text(case),
@@ -87,7 +93,7 @@ def text_of(report):
     cases, complaints = cases_of(report)
     out = []
     rows = [COLUMNS] + [row_of(case) for case in cases]
-    lines = lay_out(rows, right={2, 3, 4, 5})
+    lines = lay_out(rows, right={2, 3, 4, 5, 6})
     out.append(lines[0])
     area = None
     for case, line in zip(cases, lines[1:]):

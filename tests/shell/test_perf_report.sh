@@ -7,4 +7,4 @@ if ! command -v python3 >/dev/null; then
 	echo 'skipped: no python3'
 	exit 0
 fi
-exec python3 -B ../perf/report/check.py
+exec python3 -B "$(dirname "$0")/../../perf/report/check.py"
