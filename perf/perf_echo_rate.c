@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Echo: what a server costs and how long its clients wait, by hand with io_uring (multishot, with the ring or send(2)
- * to send; one-shot) and with epoll(7), and with aion, one task a connection. A process and a CPU for the server, one for the load (-c), which is
- * the same for all. Each connection sends a message when the one before has come back. The sides take turns, and a
+ * to send; one-shot) and with epoll(7), with aion, one task a connection, and with the peers: threads, libuv, libev,
+ * Boost.Asio. A process and a CPU for the server, one for the load (-c), which is the same for all. Each connection sends a message when the one before has come back. The sides take turns, and a
  * ratio is that of two neighbours.
  *
  *	perf_echo_rate 64 16384		only 64 connections with messages of 16 KiB, and what all sides do there
@@ -21,7 +21,9 @@
 #include "echo.h"
 #include "perf.h"
 
-#define SIDE_NR 5
+#define RAW_AND_AION_NR 5
+#define SIDE_MAX (RAW_AND_AION_NR + ECHO_PEER_MAX)
+#define PEER_TURNS 2 /* peers take part in every second turn, so that all fits into a few minutes */
 #define RUN_NR_MAX 1001
 #define WARM_NS (50 * AION_MILLISECOND)
 #define RUN_NS (400 * AION_MILLISECOND)
@@ -35,6 +37,7 @@ enum side {
 	ONESHOT,
 	EPOLL,
 	AION,
+	PEERS, /* the first of them */
 };
 
 enum figure {
@@ -50,9 +53,11 @@ struct bench {
 	unsigned conn_nr;
 	size_t size;
 	unsigned run_nr;
-	struct echo_server servers[SIDE_NR];
-	struct echo_load *loads[SIDE_NR];
-	double figures[SIDE_NR][FIGURE_NR][RUN_NR_MAX];
+	unsigned side_nr; /* with the peers that there are */
+	struct echo_side sides[SIDE_MAX];
+	struct echo_server servers[SIDE_MAX];
+	struct echo_load *loads[SIDE_MAX];
+	double figures[SIDE_MAX][FIGURE_NR][RUN_NR_MAX]; /* in which turn */
 };
 
 static void run(struct bench *bench, unsigned side, unsigned i)
@@ -67,32 +72,44 @@ static void run(struct bench *bench, unsigned side, unsigned i)
 	bench->figures[side][P999_NS][i] = figures.p999_ns;
 }
 
+static bool takes_part(unsigned side, unsigned turn)
+{
+	return side < PEERS || turn % PEER_TURNS == 0;
+}
+
 static void run_all(struct bench *bench)
 {
 	const struct echo_setup setup = {.message_size = bench->size, .conn_nr = bench->conn_nr};
-	unsigned i, turn;
+	unsigned i, side, turn;
 
-	for (i = 0; i < SIDE_NR; i++) {
-		echo_server_start(&bench->servers[i], echo_sides[i].serve, &setup);
+	for (i = 0; i < bench->side_nr; i++) {
+		echo_server_start(&bench->servers[i], bench->sides[i].serve, &setup);
 		bench->loads[i] = echo_load_open(bench->servers[i].port, bench->conn_nr, bench->size);
 	}
 	for (turn = 0; turn < bench->run_nr; turn++) {
-		for (i = 0; i < SIDE_NR; i++)
-			run(bench, (turn + i) % SIDE_NR, turn);
+		for (i = 0; i < bench->side_nr; i++) {
+			side = (turn + i) % bench->side_nr;
+			if (takes_part(side, turn))
+				run(bench, side, turn);
+		}
 	}
-	for (i = 0; i < SIDE_NR; i++) {
+	for (i = 0; i < bench->side_nr; i++) {
 		echo_load_close(bench->loads[i]);
 		echo_server_stop(&bench->servers[i]);
 	}
 }
 
-static struct perf_stats stats_of(const struct bench *bench, enum side side, enum figure figure)
+static struct perf_stats stats_of(const struct bench *bench, unsigned side, enum figure figure)
 {
 	double samples[RUN_NR_MAX];
 	struct perf_stats stats;
+	unsigned turn, nr = 0;
 
-	memcpy(samples, bench->figures[side][figure], bench->run_nr * sizeof(*samples));
-	perf_stats_of(samples, bench->run_nr, &stats);
+	for (turn = 0; turn < bench->run_nr; turn++) {
+		if (takes_part(side, turn))
+			samples[nr++] = bench->figures[side][figure][turn];
+	}
+	perf_stats_of(samples, nr, &stats);
 	return stats;
 }
 
@@ -108,31 +125,41 @@ static void show_sides(const struct bench *bench)
 {
 	unsigned i;
 
-	for (i = 0; i < SIDE_NR; i++) {
+	for (i = 0; i < bench->side_nr; i++) {
 		line_begin(bench, "side");
-		perf_line_text("side", echo_sides[i].name);
+		perf_line_text("side", bench->sides[i].name);
 		perf_line_number("cpu_ns", stats_of(bench, i, CPU_NS).median);
 		perf_line_number("cpu_best_ns", stats_of(bench, i, CPU_NS).min);
 		perf_line_number("rate", stats_of(bench, i, RATE).median);
 		perf_line_number("p50_us", stats_of(bench, i, P50_NS).median / 1000);
 		perf_line_number("p99_us", stats_of(bench, i, P99_NS).median / 1000);
 		perf_line_number("p999_us", stats_of(bench, i, P999_NS).median / 1000);
-		perf_line_number("runs", bench->run_nr);
+		perf_line_number("runs", stats_of(bench, i, CPU_NS).run_nr);
 		perf_line_end();
 	}
 }
 
-/* aion over the other side, pair by pair. bar 0: for information. */
-static void show_ratio(const struct bench *bench, const char *measure, enum figure figure, enum side raw, double bar,
-		       enum perf_bound bound)
+/* aion over the other side, pair by pair. */
+static struct perf_stats ratio_to(const struct bench *bench, enum figure figure, unsigned other)
 {
 	double samples[RUN_NR_MAX];
 	struct perf_stats ratio;
-	unsigned i;
+	unsigned turn, nr = 0;
 
-	for (i = 0; i < bench->run_nr; i++)
-		samples[i] = bench->figures[AION][figure][i] / bench->figures[raw][figure][i];
-	perf_stats_of(samples, bench->run_nr, &ratio);
+	for (turn = 0; turn < bench->run_nr; turn++) {
+		if (takes_part(other, turn))
+			samples[nr++] = bench->figures[AION][figure][turn] / bench->figures[other][figure][turn];
+	}
+	perf_stats_of(samples, nr, &ratio);
+	return ratio;
+}
+
+/* bar 0: for information. */
+static void show_ratio(const struct bench *bench, const char *measure, enum figure figure, enum side raw, double bar,
+		       enum perf_bound bound)
+{
+	struct perf_stats ratio = ratio_to(bench, figure, raw);
+
 	line_begin(bench, measure);
 	perf_line_note("raw", echo_sides[raw].name); /* the best one, not always the same */
 	perf_line_number(figure == RATE ? "raw_rate" : "raw_ns", stats_of(bench, raw, figure).median);
@@ -144,20 +171,53 @@ static void show_ratio(const struct bench *bench, const char *measure, enum figu
 	perf_line_end();
 }
 
-/* The raw side whose median is the best, of those before the end. */
-static enum side best_of(const struct bench *bench, enum figure figure, enum side end)
+/* The side whose median is the best, of those from begin to before the end. */
+static unsigned best_within(const struct bench *bench, enum figure figure, unsigned begin, unsigned end)
 {
 	double median, best_median = 0;
-	unsigned side, best = 0;
+	unsigned side, best = begin;
 
-	for (side = 0; side < end; side++) {
+	for (side = begin; side < end; side++) {
 		median = stats_of(bench, side, figure).median;
-		if (side == 0 || (figure == RATE ? median > best_median : median < best_median)) {
+		if (side == begin || (figure == RATE ? median > best_median : median < best_median)) {
 			best = side;
 			best_median = median;
 		}
 	}
 	return best;
+}
+
+static enum side best_of(const struct bench *bench, enum figure figure, enum side end)
+{
+	return best_within(bench, figure, 0, end);
+}
+
+/* aion over the peer that does best; in a measure of its own for each figure. */
+static void show_peers(const struct bench *bench)
+{
+	static const struct {
+		enum figure figure;
+		const char *measure, *peer_key, *aion_key;
+	} shown[] = {
+		{CPU_NS, "peer_server_cpu", "peer_ns", "aion_ns"},
+		{RATE, "peer_rate", "peer_rate", "aion_rate"},
+		{P50_NS, "peer_p50", "peer_ns", "aion_ns"},
+		{P99_NS, "peer_p99", "peer_ns", "aion_ns"},
+	};
+	struct perf_stats ratio;
+	unsigned i, best;
+
+	for (i = 0; i < sizeof(shown) / sizeof(*shown); i++) {
+		best = best_within(bench, shown[i].figure, PEERS, bench->side_nr);
+		ratio = ratio_to(bench, shown[i].figure, best);
+		line_begin(bench, shown[i].measure);
+		perf_line_text("peer", bench->sides[best].name);
+		perf_line_number(shown[i].peer_key, stats_of(bench, best, shown[i].figure).median);
+		perf_line_number(shown[i].aion_key, stats_of(bench, AION, shown[i].figure).median);
+		perf_line_number("ratio", ratio.median);
+		perf_line_spread(&ratio);
+		perf_line_end();
+	}
 }
 
 static void measure(struct bench *bench, unsigned conn_nr, size_t size)
@@ -177,6 +237,7 @@ static void measure(struct bench *bench, unsigned conn_nr, size_t size)
 		show_ratio(bench, "server_cpu", CPU_NS, best_of(bench, CPU_NS, EPOLL), 0, PERF_AT_MOST);
 		show_ratio(bench, "rate", RATE, best_of(bench, RATE, EPOLL), 0.97, PERF_AT_LEAST);
 	}
+	show_peers(bench);
 }
 
 /* The server is this process, which a tool may count; the load is another, which it need not follow. */
@@ -224,7 +285,9 @@ int main(int argc, char **argv)
 		return count(argv[0], argv[2], argv[3]);
 	if (argc == 4 && strcmp(argv[1], "load") == 0)
 		return load_for_count(argv[2], argv[3]);
-	echo_need_descriptors(SIDE_NR * 1024);
+	echo_need_descriptors(SIDE_MAX * 1024);
+	memcpy(bench.sides, echo_sides, RAW_AND_AION_NR * sizeof(*bench.sides));
+	bench.side_nr = PEERS + echo_peers_find("echo", bench.sides + PEERS);
 	bench.run_nr = perf_runs(9);
 	if (bench.run_nr > RUN_NR_MAX)
 		bench.run_nr = RUN_NR_MAX;

@@ -12,6 +12,10 @@
 #include <sys/types.h>
 #include <time.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What a server is told. */
 struct echo_setup {
 	int listen_fd;
@@ -34,6 +38,16 @@ echo_serve_fn echo_serve_epoll;
 /* One task a connection. */
 echo_serve_fn echo_serve_aion;
 
+/* The peers: each as its own documentation teaches. A thread a connection, blocking calls: */
+echo_serve_fn echo_serve_threads;
+/* uv_write() with buffers of malloc(3), as libuv's guide has it; the same with uv_try_write() first. */
+echo_serve_fn echo_serve_libuv;
+echo_serve_fn echo_serve_libuv_try;
+/* A watcher a connection. */
+echo_serve_fn echo_serve_libev;
+/* Boost.Asio: a C++20 coroutine a connection. */
+echo_serve_fn echo_serve_asio;
+
 struct echo_side {
 	const char *name;
 	echo_serve_fn *serve;
@@ -42,6 +56,11 @@ struct echo_side {
 /* multishot, multishot_send, oneshot, epoll, aion; ends with a side without a name. */
 extern const struct echo_side echo_sides[];
 const struct echo_side *echo_side_find(const char *name);
+
+#define ECHO_PEER_MAX 5
+/* The peers that this build has, at most ECHO_PEER_MAX; a line of bench's says which it has not. Programs that call it
+ * are named in CMakeLists.txt, for the peers' libraries. Returns how many. */
+unsigned echo_peers_find(const char *bench, struct echo_side *ret_sides);
 
 /* Before perf_start(): learns which CPUs there are. After it: the servers' is the first that is not the client's. */
 void echo_cpus_find(void);
@@ -85,4 +104,7 @@ void echo_load_run(struct echo_load *load, const struct echo_server *server, int
 void echo_load_count(struct echo_load *load, uint64_t message_nr);
 void echo_load_close(struct echo_load *load);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
