@@ -100,7 +100,12 @@ struct echo_load *echo_load_open(uint16_t port, unsigned conn_nr, size_t message
  * counts. In between every byte is compared with what was sent. Returns when nothing is under way any more. */
 void echo_load_run(struct echo_load *load, const struct echo_server *server, int64_t warm_ns, int64_t run_ns,
 		   struct echo_figures *ret_figures);
-/* The same until so many messages have been echoed, counting nothing. */
+/* By a schedule instead: rate messages a second, the connections in turn, whether the server keeps up or not. What a
+ * message waited is counted from when it was due, also where its connection was still busy with the one before, and
+ * what is not back at the end counts as well (no coordinated omission). This thread does not sleep meanwhile. */
+void echo_load_run_at(struct echo_load *load, const struct echo_server *server, double rate, int64_t warm_ns,
+		      int64_t run_ns, struct echo_figures *ret_figures);
+/* As echo_load_run(), until so many messages have been echoed, counting nothing. */
 void echo_load_count(struct echo_load *load, uint64_t message_nr);
 void echo_load_close(struct echo_load *load);
 

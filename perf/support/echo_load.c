@@ -19,7 +19,9 @@
 struct conn {
 	int fd;
 	size_t received_size; /* of the message under way */
-	int64_t sent_ns;
+	int64_t sent_ns;      /* with a schedule: when it should have been sent */
+	bool is_busy;         /* with a schedule: a message is under way */
+	uint64_t done_nr;     /* with a schedule */
 };
 
 struct echo_load {
@@ -36,6 +38,9 @@ struct echo_load {
 	bool is_running;  /* who has its message back sends the next */
 	bool compares;
 	bool samples;
+	double interval_ns;  /* between two messages, whichever their connections; 0: no schedule */
+	int64_t schedule_ns; /* when the first is due */
+	uint64_t due_nr;     /* messages that have come due */
 	uint64_t message_nr;
 	int64_t now_ns;
 	double *sample_ns;
@@ -74,6 +79,36 @@ static void send_message(struct echo_load *load, unsigned conn_idx)
 	io_uring_sqe_set_data64(sqe, SEND_MARK | conn_idx);
 	load->conns[conn_idx].received_size = 0;
 	load->conns[conn_idx].sent_ns = load->now_ns;
+}
+
+/* When message message_idx of a connection is due: connections take turns. */
+static int64_t due_at(const struct echo_load *load, unsigned conn_idx, uint64_t message_idx)
+{
+	return load->schedule_ns + (int64_t)((double)(conn_idx + message_idx * load->conn_nr) * load->interval_ns);
+}
+
+static void send_due(struct echo_load *load, unsigned conn_idx)
+{
+	struct conn *conn = &load->conns[conn_idx];
+
+	send_message(load, conn_idx);
+	conn->sent_ns = due_at(load, conn_idx, conn->done_nr);
+	conn->is_busy = true;
+	load->busy_nr++;
+}
+
+/* Sends what has come due, where the connection is free; else it goes as soon as that is. */
+static void send_all_due(struct echo_load *load)
+{
+	unsigned conn_idx = (unsigned)(load->due_nr % load->conn_nr);
+
+	load->now_ns = perf_now();
+	while (due_at(load, conn_idx, load->due_nr / load->conn_nr) <= load->now_ns) {
+		if (!load->conns[conn_idx].is_busy)
+			send_due(load, conn_idx);
+		load->due_nr++;
+		conn_idx = (unsigned)(load->due_nr % load->conn_nr);
+	}
 }
 
 static void buffers_open(struct echo_load *load)
@@ -133,10 +168,15 @@ static void message_done(struct echo_load *load, unsigned conn_idx)
 	load->now_ns = perf_now();
 	if (load->samples && load->sample_nr < SAMPLE_MAX)
 		load->sample_ns[load->sample_nr++] = (double)(load->now_ns - conn->sent_ns);
-	if (load->is_running)
+	if (load->is_running && !load->interval_ns) {
 		send_message(load, conn_idx);
-	else
-		load->busy_nr--;
+		return;
+	}
+	load->busy_nr--;
+	conn->is_busy = false;
+	conn->done_nr++;
+	if (load->is_running && due_at(load, conn_idx, conn->done_nr) <= load->now_ns)
+		send_due(load, conn_idx);
 }
 
 /* One completion. Returns how many buffers it gave back. */
@@ -166,19 +206,25 @@ static int complete(struct echo_load *load, const struct io_uring_cqe *cqe, int 
 	return 1;
 }
 
-static void turn(struct echo_load *load)
+/* wait_nr 0: looks only. */
+static void turn_wait(struct echo_load *load, unsigned wait_nr)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, seen_nr = 0;
 	int returned_nr = 0;
 
-	perf_ring_enter(&load->ring, 1);
+	perf_ring_enter(&load->ring, wait_nr);
 	io_uring_for_each_cqe(&load->ring, head, cqe) {
 		returned_nr += complete(load, cqe, returned_nr);
 		seen_nr++;
 	}
 	io_uring_buf_ring_advance(load->buffer_ring, returned_nr);
 	io_uring_cq_advance(&load->ring, seen_nr);
+}
+
+static void turn(struct echo_load *load)
+{
+	turn_wait(load, 1);
 }
 
 static void begin(struct echo_load *load)
@@ -209,12 +255,28 @@ static double percentile(const struct echo_load *load, double part)
 	return load->sample_ns[i < load->sample_nr ? i : load->sample_nr - 1];
 }
 
+static void figures_of(struct echo_load *load, int64_t cpu_ns, uint64_t message_nr, int64_t run_ns,
+		       struct echo_figures *ret_figures)
+{
+	struct perf_stats stats;
+
+	perf_stats_of(load->sample_ns, (unsigned)load->sample_nr, &stats);
+	*ret_figures = (struct echo_figures){
+		.cpu_ns = (double)cpu_ns / (double)message_nr,
+		.rate = (double)message_nr * 1e9 / (double)run_ns,
+		.p50_ns = stats.median,
+		.p99_ns = percentile(load, 0.99),
+		.p999_ns = percentile(load, 0.999),
+		.max_ns = stats.max,
+		.message_nr = message_nr,
+	};
+}
+
 void echo_load_run(struct echo_load *load, const struct echo_server *server, int64_t warm_ns, int64_t run_ns,
 		   struct echo_figures *ret_figures)
 {
 	int64_t begin_ns, cpu_ns;
 	uint64_t message_nr;
-	struct perf_stats stats;
 
 	load->compares = true;
 	begin(load);
@@ -231,16 +293,59 @@ void echo_load_run(struct echo_load *load, const struct echo_server *server, int
 	message_nr = load->message_nr - message_nr;
 	run_ns = load->now_ns - begin_ns;
 	end(load);
-	perf_stats_of(load->sample_ns, (unsigned)load->sample_nr, &stats);
-	*ret_figures = (struct echo_figures){
-		.cpu_ns = (double)cpu_ns / (double)message_nr,
-		.rate = (double)message_nr * 1e9 / (double)run_ns,
-		.p50_ns = stats.median,
-		.p99_ns = percentile(load, 0.99),
-		.p999_ns = percentile(load, 0.999),
-		.max_ns = stats.max,
-		.message_nr = message_nr,
-	};
+	figures_of(load, cpu_ns, message_nr, run_ns, ret_figures);
+}
+
+/* What has come due and is not back: it has waited for that long at least. */
+static void sample_overdue(struct echo_load *load)
+{
+	unsigned i;
+	uint64_t k;
+	int64_t due_ns;
+
+	for (i = 0; i < load->conn_nr; i++) {
+		for (k = load->conns[i].done_nr; (due_ns = due_at(load, i, k)) <= load->now_ns; k++) {
+			if (load->sample_nr < SAMPLE_MAX)
+				load->sample_ns[load->sample_nr++] = (double)(load->now_ns - due_ns);
+		}
+	}
+}
+
+void echo_load_run_at(struct echo_load *load, const struct echo_server *server, double rate, int64_t warm_ns,
+		      int64_t run_ns, struct echo_figures *ret_figures)
+{
+	int64_t begin_ns, cpu_ns;
+	uint64_t message_nr;
+	unsigned i;
+
+	for (i = 0; i < load->conn_nr; i++)
+		load->conns[i].done_nr = 0;
+	load->is_running = true;
+	load->compares = true;
+	load->message_nr = load->sample_nr = 0;
+	load->interval_ns = 1e9 / rate;
+	load->due_nr = 0;
+	load->schedule_ns = load->now_ns = perf_now();
+	while (load->now_ns < load->schedule_ns + warm_ns) {
+		send_all_due(load);
+		turn_wait(load, 0);
+	}
+	load->compares = false;
+	load->samples = true;
+	begin_ns = load->now_ns;
+	message_nr = load->message_nr;
+	cpu_ns = echo_server_cpu_now(server);
+	while (load->now_ns < begin_ns + run_ns) {
+		send_all_due(load);
+		turn_wait(load, 0);
+	}
+	cpu_ns = echo_server_cpu_now(server) - cpu_ns;
+	message_nr = load->message_nr - message_nr;
+	run_ns = load->now_ns - begin_ns;
+	sample_overdue(load);
+	end(load);
+	load->interval_ns = 0;
+	figures_of(load, cpu_ns, message_nr, run_ns, ret_figures);
 }
 
 void echo_load_count(struct echo_load *load, uint64_t message_nr)
