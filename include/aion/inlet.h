@@ -9,7 +9,8 @@
  * little comes at a time.
  *
  * Whoever holds many buffers (what has come and was not taken counts) is given no more until he has released some: his
- * peer then waits, as with any full socket. Nothing is lost by that, and nobody who gives back waits for others.
+ * peer then waits, as with any full socket. Nothing is lost by that, and nobody who gives back waits for others. Where
+ * buffers are short, one is many: who needs the rest of a message copies what he has and gives it back before he waits.
  * For "the common" errors see the top of file.h.
  */
 #include <aion/buffer.h>

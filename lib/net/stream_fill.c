@@ -115,6 +115,28 @@ static AION_SUSPENDS int64_t in_prepare_empty(struct aion_stream *stream, size_t
 	return need <= stream->room ? 0 : result;
 }
 
+/* What a connection has lent is not kept while more is waited for: all connections share its buffers, and where there are
+ * no more, who holds one is given none. Without memory it is kept all the same. */
+static int in_return_lent(struct aion_stream *stream, size_t need)
+{
+	size_t room = 2 * aion__stream_held(stream), max = room_max(stream);
+	char *data;
+
+	if (room < stream->quantum)
+		room = stream->quantum;
+	if (room < ROOM_FIRST)
+		room = ROOM_FIRST;
+	if (room > max)
+		room = max;
+	if (room < need)
+		room = need;
+	data = aion__alloc(room);
+	if (!data)
+		return -ENOMEM;
+	in_move(stream, data, room);
+	return 0;
+}
+
 static AION_SUSPENDS int64_t in_prepare(struct aion_stream *stream, size_t need)
 {
 	if (!aion__stream_held(stream))
@@ -123,6 +145,8 @@ static AION_SUSPENDS int64_t in_prepare(struct aion_stream *stream, size_t need)
 	if (stream->data != stream->small && need <= sizeof(stream->small) / 2 &&
 	    stream->quantum <= sizeof(stream->small))
 		in_move(stream, stream->small, sizeof(stream->small));
+	else if (stream->lent && in_return_lent(stream, need) == 0)
+		return 0;
 	return aion__stream_make_room(stream, need);
 }
 

@@ -171,6 +171,49 @@ TASK_TEST(inlet_pressure, buffers_beyond_the_bound_outlive_the_inlet)
 	crowd_close(&crowd);
 }
 
+/* A task whose message is not whole waits for the rest without holding a buffer, which all the others may need. */
+static int64_t read_two_lines(void *arg)
+{
+	struct test_pair *pair = arg;
+	struct aion_conn conn = {0};
+	struct aion_stream stream = {0};
+	struct aion_stream_view view;
+
+	cr_assert_eq(aion_conn_open(&conn, pair->fds[0]), 0);
+	assert_result(aion_stream_open_conn(&stream, &conn, NULL), 0);
+	assert_result(aion_stream_read_line(&stream, &view), 2000);
+	assert_result(aion_stream_read_line(&stream, &view), 1000);
+	assert_result(aion_stream_close(&stream), 0);
+	return 0;
+}
+
+TASK_TEST(inlet_pressure, streams_wait_for_the_rest_of_a_message_without_a_buffer)
+{
+	struct test_pair pairs[BUFFER_NR];
+	struct aion_group group;
+	char text[2600];
+
+	aion__group_buffer_max[AION__GROUP_SMALL] = BUFFER_NR;
+	aion__group_buffer_max[AION__GROUP_LARGE] = 16;
+	memset(text, 'x', sizeof(text));
+	text[1999] = '\n';
+	aion_group_enter(&group);
+	for (int i = 0; i < BUFFER_NR; i++) {
+		pairs[i] = test_pair_unix();
+		aion_spawn(&group, read_two_lines, &pairs[i]);
+	}
+	test_let_come();
+	for (int i = 0; i < BUFFER_NR; i++)
+		cr_assert_eq(send(pairs[i].fds[1], text, sizeof(text), 0), (ssize_t)sizeof(text));
+	test_let_come();
+	text[2599] = '\n';
+	for (int i = 0; i < BUFFER_NR; i++)
+		cr_assert_eq(send(pairs[i].fds[1], text + 2200, 400, 0), 400);
+	assert_result(aion_group_leave(&group, 0), 0);
+	for (int i = 0; i < BUFFER_NR; i++)
+		close(pairs[i].fds[1]);
+}
+
 static int64_t hear_hundred(void *arg)
 {
 	struct aion_inlet *inlet = arg;
