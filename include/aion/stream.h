@@ -100,6 +100,7 @@ struct aion_stream {
 	size_t text_size; /* what a text is expected to need */
 	struct aion_scope *write_scope;
 	struct aion_future *write_left;
+	struct aion__stream_closer *closers; /* who waits for another one's close */
 	char small[AION_STREAM_SMALL_SIZE];
 };
 
@@ -152,7 +153,11 @@ AION_API AION_SUSPENDS int64_t aion_stream_close(struct aion_stream *stream);
  */
 AION_API AION_SUSPENDS int64_t aion_stream_abort(struct aion_stream *stream);
 
-/** aion_stream_closep - aion_stream_close() for AION_CLEANUP. */
+/**
+ * aion_stream_closep - aion_stream_close() for AION_CLEANUP; where another task is closing it, wait for that.
+ *
+ * Suspends: yes, but never returns early. Thread: loop, inside a task (else aborts). Source: as aion_stream_close().
+ */
 AION_API AION_SUSPENDS void aion_stream_closep(struct aion_stream *stream);
 
 #ifdef __cplusplus

@@ -272,6 +272,39 @@ static int64_t close_task(void *stream)
 	return aion_stream_close(stream);
 }
 
+/* It is its owner's, and somebody else closes it: the owner leaves when nothing of it is in use any more. */
+static int64_t own_stream(void *ret_stream)
+{
+	struct aion_stream *stream = calloc(1, sizeof(*stream));
+	int64_t result;
+	int fds[2];
+
+	test_stream_pair(fds);
+	assert_result(aion_stream_open(stream, fds[0], NULL), 0);
+	*(struct aion_stream **)ret_stream = stream;
+	result = read_line_task(stream);
+	aion_stream_closep(stream);
+	cr_assert_eq(fcntl(fds[0], F_GETFD), -1);
+	memset(stream, 0x5a, sizeof(*stream));
+	free(stream);
+	close(fds[1]);
+	return result;
+}
+
+TASK_TEST(stream_cancel, clean_up_of_a_closing_stream_waits_until_it_is_closed)
+{
+	struct aion_stream *stream = NULL;
+	struct aion_handle owner;
+	struct aion_group group;
+
+	aion_group_enter(&group);
+	aion_spawn_into(&group, &owner, NULL, own_stream, &stream);
+	test_settle();
+	assert_result(aion_stream_close(stream), 0);
+	assert_result(aion_await(&owner.future), -EBADF);
+	assert_result(aion_group_leave(&group, 0), -EBADF);
+}
+
 /* What a writer has begun goes out before the close, and the rest of the reader's bytes do not matter. */
 TASK_TEST(stream_cancel, writer_of_a_stream_that_is_closed_finishes_first)
 {
