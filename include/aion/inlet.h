@@ -38,8 +38,8 @@ struct aion_inlet {
  * aion_inlet_open - start to receive.
  * @inlet: closed (all zero); an open one aborts the process. It stays in place until aion_inlet_close().
  * @fd: a connected stream socket (or a seqpacket one whose messages are not empty). It must stay open until the inlet
- *   is closed; aion_close() before that ends the inlet with -EBADF if its request is in flight then. O_NONBLOCK is
- *   allowed, and costs a second request a message.
+ *   is closed; aion_close() before that ends the inlet with -EBADF. O_NONBLOCK is allowed, and costs a second request a
+ *   message.
  *
  * What the socket says against it is reported by the first aion_inlet_next().
  * Errors: -ENOMEM; -EINVAL (the kernel has no buffer rings); -EBUSY (no loop runs on this thread); -ECHILD.
@@ -75,7 +75,7 @@ AION_API int64_t aion_inlet_try_read(struct aion_inlet *inlet, void *buf, size_t
 /**
  * aion_inlet_close, aion_inlet_stop - stop receiving. Always finishes. The descriptor stays open.
  * @inlet: open or closed. What has come and was not taken is dropped; what was lent stays lent. A task that waits
- *   gets -EBADF. After aion_inlet_stop(), which is the beginning of it, aion_inlet_close() is still to be called.
+ *   gets -EBADF, and has left when aion_inlet_close() returns. After aion_inlet_stop(), which is the beginning of it, aion_inlet_close() is still to be called.
  *   Fit for AION_CLEANUP: AION_CLEANUP(aion_inlet_close) struct aion_inlet inlet = {0};
  *
  * Suspends: yes, but never returns early (stop: no). Thread: loop. Source: IORING_OP_ASYNC_CANCEL, Linux 5.5.

@@ -268,6 +268,12 @@ void aion_op_cancel(struct aion_op *op)
 		return;
 	AION__PROBE3(cancel, op, op->opcode, op->future.fd);
 	op->future.flags |= AION__OP_CANCEL_SENT;
+	if (op->future.flags & AION__OP_PARKED) {
+		op->future.flags &= (uint16_t)~AION__OP_PARKED;
+		engine->in_flight_nr++;
+		((aion__op_handler *)op->handler)(engine, op, -ECANCELED, 0);
+		return;
+	}
 	if (op->future.flags & AION__OP_JOB) {
 		struct aion__op_job *op_job = op->job;
 
@@ -289,6 +295,31 @@ void aion_op_cancel(struct aion_op *op)
 	sqe->user_data = AION__UD_CANCEL;
 	if (aion__is_mutant(AION__MUTANT_END_AT_CANCEL) && sqe->opcode == IORING_OP_ASYNC_CANCEL)
 		sqe->user_data = (uintptr_t)op | AION__UD_CANCEL_OF;
+}
+
+void aion__op_park(struct aion_op *op, int fd, aion__op_handler *handler)
+{
+	struct aion__engine *engine = aion__engine;
+
+	AION_ASSERT(op->future.state != AION__OP_IN_FLIGHT);
+	aion__op_reset(engine, op, fd, AION__OP_HANDLER | AION__OP_PARKED);
+	aion__op_disown(op);
+	engine->in_flight_nr--; /* nothing comes that the loop could wait for */
+	op->opcode = IORING_OP_NOP;
+	op->handler = handler;
+	/* Without memory for the list it does not hear of it. */
+	if (fd >= 0)
+		aion__op_link(engine, op);
+}
+
+void aion__op_unpark(struct aion_op *op)
+{
+	if (op->future.state != AION__OP_IN_FLIGHT || !(op->future.flags & AION__OP_PARKED))
+		return;
+	if (op->future.flags & AION__OP_LINKED)
+		aion__op_unlink(op);
+	op->future.state = AION__OP_IDLE;
+	op->future.flags = 0;
 }
 
 bool aion_op_is_in_flight(const struct aion_op *op)

@@ -129,6 +129,13 @@ static void inlet_receive_alone(struct aion_inlet *inlet)
 	aion__op_disown(&inlet->op);
 }
 
+/* No request, but a close of the descriptor shall be heard of: its number may soon be another one's. */
+static void inlet_pause(struct aion_inlet *inlet)
+{
+	inlet->flags |= AION__INLET_PAUSED;
+	aion__op_park(&inlet->op, inlet->fd, inlet_event);
+}
+
 /* Nothing is in flight, and nothing has ended. */
 static void inlet_go_on(struct aion_inlet *inlet)
 {
@@ -148,7 +155,7 @@ static void inlet_go_on(struct aion_inlet *inlet)
 		group = group_of(inlet);
 	}
 	if (inlet->held_nr >= held_limit(group))
-		inlet->flags |= AION__INLET_PAUSED;
+		inlet_pause(inlet);
 	else if (inlet->flags & AION__INLET_POLLING)
 		inlet_poll(inlet);
 	else
@@ -160,6 +167,7 @@ void aion__inlet_resume(struct aion_inlet *inlet)
 	if (inlet->held_nr > held_limit(group_of(inlet)) / 2)
 		return;
 	inlet->flags &= (uint8_t)~AION__INLET_PAUSED;
+	aion__op_unpark(&inlet->op);
 	inlet_go_on(inlet);
 }
 
@@ -177,7 +185,7 @@ static void inlet_found_none(struct aion_inlet *inlet)
 	if (group->lent_nr || inlet->size_class == AION__GROUP_LARGE)
 		inlet_go_on(inlet);
 	else if (inlet->held_nr)
-		inlet->flags |= AION__INLET_PAUSED;
+		inlet_pause(inlet);
 	else
 		inlet_receive_alone(inlet);
 }
@@ -236,7 +244,7 @@ static void inlet_shot_ended(struct aion__engine *engine, struct aion_inlet *inl
 		inlet_take_single(inlet, result);
 	if (!(inlet->flags & AION__INLET_OPEN))
 		return;
-	inlet->flags &= (uint8_t) ~(AION__INLET_POLLING | AION__INLET_ALONE);
+	inlet->flags &= (uint8_t) ~(AION__INLET_POLLING | AION__INLET_ALONE | AION__INLET_PAUSED);
 	if (is_closed)
 		inlet_end(inlet, -EBADF); /* nobody may ask again on that descriptor */
 	else if (result == -ENOBUFS)

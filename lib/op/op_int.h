@@ -39,6 +39,7 @@ enum aion__op_flag {
 	AION__OP_BARE = 1 << 10,       /* aion_nop()'s: nothing is set but what its end and a cancel look at */
 	AION__OP_SEEN = 1 << 11,       /* of any future: part of an aion_gather() that kept no results */
 	AION__OP_RESULT_FDS = 1 << 12, /* the msghdr at addr may hold descriptors: closed if nobody receives the result */
+	AION__OP_PARKED = 1 << 13,     /* nobody has it; it stands in its descriptor's list to hear of a close */
 };
 
 /* Sees each completion (result and IORING_CQE_F_*) of an operation with AION__OP_HANDLER, on the loop's thread, while
@@ -105,6 +106,11 @@ static inline void aion__op_disown(struct aion_op *op)
 		((struct aion__runnable *)op->task)->op_nr--;
 	op->task = NULL;
 }
+
+/* Hear of an aion_close() while nothing is in flight: a cancel of it calls the handler at once. */
+void aion__op_park(struct aion_op *op, int fd, aion__op_handler *handler);
+/* It is idle again; also if it was not parked. */
+void aion__op_unpark(struct aion_op *op);
 
 /* The last completion is there. The caller counts it out of in_flight_nr. */
 static inline __attribute__((always_inline)) void aion__op_end(struct aion__engine *engine, struct aion_op *op,

@@ -171,6 +171,70 @@ TASK_TEST(inlet_pressure, buffers_beyond_the_bound_outlive_the_inlet)
 	crowd_close(&crowd);
 }
 
+/* The first inlet has no request, for all buffers are held and it holds one; nothing is in its queue. */
+static void pause_first(struct crowd *crowd, struct aion_buffer *held[BUFFER_NR])
+{
+	crowd_open(crowd);
+	for (int i = 0; i < BUFFER_NR; i++) {
+		test_say(crowd->pairs[i], "first");
+		assert_result(aion_inlet_next(&crowd->inlets[i], &held[i]), 5);
+	}
+	test_say(crowd->pairs[0], "second");
+	test_let_come();
+	cr_assert(crowd->inlets[0].flags & AION__INLET_PAUSED);
+}
+
+static int64_t next_of(void *inlet)
+{
+	struct aion_buffer *buffer;
+
+	return aion_inlet_next(inlet, &buffer);
+}
+
+/* The number is soon somebody else's, whose bytes are not for this one. */
+TASK_TEST(inlet_pressure, a_close_of_the_descriptor_ends_one_that_pauses)
+{
+	static struct crowd crowd;
+	struct aion_buffer *held[BUFFER_NR];
+	struct test_pair other;
+	char text[8];
+
+	pause_first(&crowd, held);
+	assert_result(aion_close(crowd.pairs[0].fds[0]), 0);
+	other = test_pair_unix();
+	cr_assert_eq(other.fds[0], crowd.pairs[0].fds[0]);
+	test_say(other, "private");
+	assert_result(next_of(&crowd.inlets[0]), -EBADF);
+	for (int i = 0; i < BUFFER_NR; i++)
+		aion_buffer_release(held[i]);
+	test_let_come();
+	assert_result(next_of(&crowd.inlets[0]), -EBADF);
+	assert_result(recv(other.fds[0], text, sizeof(text), MSG_DONTWAIT), 7);
+	crowd_close(&crowd);
+	close(other.fds[1]);
+}
+
+TASK_TEST(inlet_pressure, who_waits_for_one_that_pauses_has_left_when_it_is_closed)
+{
+	static struct crowd crowd;
+	struct aion_buffer *held[BUFFER_NR];
+	struct aion_handle waiter;
+	struct aion_group group;
+
+	pause_first(&crowd, held);
+	aion_group_enter(&group);
+	aion_spawn_into(&group, &waiter, NULL, next_of, &crowd.inlets[0]);
+	test_let_come();
+	aion_inlet_close(&crowd.inlets[0]);
+	memset(&crowd.inlets[0], 0xff, sizeof(crowd.inlets[0]));
+	assert_result(aion_await(&waiter.future), -EBADF);
+	assert_result(aion_group_leave(&group, 0), -EBADF);
+	memset(&crowd.inlets[0], 0, sizeof(crowd.inlets[0]));
+	for (int i = 0; i < BUFFER_NR; i++)
+		aion_buffer_release(held[i]);
+	crowd_close(&crowd);
+}
+
 /* A task whose message is not whole waits for the rest without holding a buffer, which all the others may need. */
 static int64_t read_two_lines(void *arg)
 {
