@@ -9,6 +9,7 @@
 #include <aion/datagram.h>
 #include <aion/message.h>
 #include <aion/scope.h>
+#include <aion/task.h>
 
 #define BATCH_NR 32        /* sends in flight at a time; their operations stand on the task's stack */
 #define SEGMENT_NR_MAX 64U /* of one send, UDP_MAX_SEGMENTS of older kernels */
@@ -29,10 +30,26 @@ int64_t aion_datagram_next(struct aion_datagram_intake *intake, struct aion_data
 	return result;
 }
 
+/* Who waits has been woken and is about to run. */
+static void waiter_leave(void)
+{
+	struct aion_scope shield;
+
+	aion_scope_enter_shield(&shield, AION_NEVER);
+	aion_yield();
+	aion_scope_leave(&shield);
+}
+
 void aion_datagram_close(struct aion_datagram_intake *intake)
 {
+	bool may_be_waited_for = intake->is_open && !aion_future_is_done(&intake->ready);
+	bool is_to_be_waited_for;
+
 	aion_datagram_stop(intake);
+	is_to_be_waited_for = aion_op_is_in_flight(&intake->op);
 	aion_op_reap(&intake->op);
+	if (may_be_waited_for && !is_to_be_waited_for && aion_task_current())
+		waiter_leave();
 }
 
 /* ---- sending */

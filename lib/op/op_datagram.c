@@ -101,13 +101,22 @@ static void intake_arm(struct aion_datagram_intake *intake, struct datagram_stor
 	aion__op_disown(&intake->op);
 }
 
-/* Receive, if nothing is in flight and there is a buffer to receive into. */
+/* Receive, if nothing is in flight and there is a buffer to receive into. Until there is one it hears of a close. */
 static void intake_go_on(struct aion_datagram_intake *intake)
 {
 	struct datagram_store *store = intake->store;
+	bool has_buffer = !aion__buffer_ring_is_empty(&store->buffers);
 
-	if (!aion_op_is_in_flight(&intake->op) && !intake->error && !aion__buffer_ring_is_empty(&store->buffers))
+	if (intake->error)
+		return;
+	if (has_buffer)
+		aion__op_unpark(&intake->op);
+	if (aion_op_is_in_flight(&intake->op))
+		return;
+	if (has_buffer)
 		intake_arm(intake, store);
+	else
+		aion__op_park(&intake->op, intake->fd, intake_event);
 }
 
 static void intake_shot_ended(struct aion__engine *engine, struct aion_datagram_intake *intake, int64_t result)

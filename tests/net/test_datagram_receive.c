@@ -274,6 +274,55 @@ TASK_TEST(datagram_end, closed_descriptor_ends_it)
 	assert_result(aion_close(fds[1]), 0);
 }
 
+static int64_t next_of(void *intake)
+{
+	struct aion_datagram datagram;
+
+	return aion_datagram_next(intake, &datagram, 1);
+}
+
+/* All buffers are lent, so it has no request in flight. Who waits for it has left when it is closed. */
+TASK_TEST(datagram_end, closed_descriptor_ends_one_without_buffers)
+{
+	const struct aion_datagram_options options = {.buffer_nr = 4};
+	struct aion_datagram_intake intake = {0};
+	struct aion_datagram datagrams[4];
+	struct aion_address addresses[2];
+	struct aion_handle waiter;
+	struct aion_group group;
+	int64_t nr;
+	int fds[2];
+
+	for (int is_closed = 0; is_closed < 2; is_closed++) {
+		test_udp_pair(fds, addresses);
+		assert_result(aion_datagram_open(&intake, fds[0], &options), 0);
+		test_send_numbers(fds[1], 0, 5, 10);
+		for (nr = 0; nr < 4;)
+			nr += aion_datagram_next(&intake, &datagrams[nr], 4 - (size_t)nr);
+		aion_sleep(2 * MS);
+		aion_group_enter(&group);
+		aion_group_keep_going(&group);
+		aion_spawn_into(&group, &waiter, NULL, next_of, &intake);
+		aion_sleep(MS);
+		if (is_closed) {
+			assert_result(aion_close(fds[0]), 0);
+			assert_result(aion_await(&waiter.future), -EBADF);
+			aion_datagram_release(datagrams, 4);
+			assert_result(next_of(&intake), -EBADF);
+			aion_datagram_close(&intake);
+		} else {
+			aion_datagram_close(&intake);
+			memset(&intake, 0xff, sizeof(intake));
+			assert_result(aion_await(&waiter.future), -EBADF);
+			aion_datagram_release(datagrams, 4);
+			assert_result(aion_close(fds[0]), 0);
+			memset(&intake, 0, sizeof(intake));
+		}
+		aion_group_leave(&group, 0);
+		assert_result(aion_close(fds[1]), 0);
+	}
+}
+
 TASK_TEST(datagram_end, who_waits_while_it_is_stopped_is_told)
 {
 	AION_CLEANUP(aion_datagram_close) struct aion_datagram_intake intake = {0};
