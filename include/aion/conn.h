@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-struct aion__conn_closer;
+struct aion__closer;
 
 /* The caller's memory, from open to close; all zero = closed. What is not offered here the parts themselves do. */
 struct aion_conn {
@@ -35,7 +35,7 @@ struct aion_conn {
 	/* private from here */
 	bool is_open;
 	bool is_closing;
-	struct aion__conn_closer *closers; /* who waits for the close */
+	struct aion__closer *closers; /* who waits for the close */
 };
 
 /**

@@ -55,6 +55,8 @@ struct aion_listener_stats {
 	size_t active_max_nr; /* the most there were at a time */
 };
 
+struct aion__closer;
+
 /* The caller's memory, from open to close; all zero = closed. The fields are private. */
 struct aion_listener {
 	struct aion_accept accept;
@@ -80,6 +82,7 @@ struct aion_listener {
 	bool is_stopping;
 	bool is_closing;
 	bool is_shedding;
+	struct aion__closer *closers; /* who waits for another task's close */
 };
 
 /**
@@ -177,8 +180,8 @@ AION_API void aion_listener_stats(const struct aion_listener *listener, struct a
  * aion_listener_close - end all of it at once. Always finishes.
  * @listener: open or closed. Connections being served are cancelled and waited for, so this is not for a connection's own
  *   task; who serves or waits for a connection is told -EBADF, and has left when this returns. Connections that nobody
- *   has received are closed, and so is the socket; a unix socket's file goes if it is still this socket's. Fit for
- *   AION_CLEANUP.
+ *   has received are closed, and so is the socket; a unix socket's file goes if it is still this socket's. Several tasks
+ *   may close it: each returns when it is closed. Fit for AION_CLEANUP.
  *
  * Suspends: yes, but never returns early. Thread: loop. Source: close(2), unlink(2).
  */

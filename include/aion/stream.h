@@ -77,6 +77,8 @@ struct aion_stream_view {
 };
 
 /* The caller's memory, from open to close, where it stays in place; all zero = closed. The fields are private. */
+struct aion__closer;
+
 struct aion_stream {
 	const struct aion_stream_transport *transport;
 	void *arg;
@@ -100,7 +102,7 @@ struct aion_stream {
 	size_t text_size; /* what a text is expected to need */
 	struct aion_scope *write_scope;
 	struct aion_future *write_left;
-	struct aion__stream_closer *closers; /* who waits for another one's close */
+	struct aion__closer *closers; /* who waits for another one's close */
 	char small[AION_STREAM_SMALL_SIZE];
 };
 

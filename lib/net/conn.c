@@ -5,16 +5,10 @@
 
 #include <aion/conn.h>
 #include <aion/file.h>
-#include <aion/scope.h>
 #include <aion/socket.h>
 
 #include "assert_int.h"
-
-/* Waits for another task's close, and stands on its own task's stack. */
-struct aion__conn_closer {
-	struct aion_future done;
-	struct aion__conn_closer *next;
-};
+#include "closers_int.h"
 
 int aion_conn_open(struct aion_conn *conn, int fd)
 {
@@ -96,34 +90,10 @@ int aion_conn_shutdown(struct aion_conn *conn)
 	return aion_outlet_shutdown(&conn->outlet);
 }
 
-/* Another task is closing it. When it has done so, whoever waits here may free the memory: so nothing of the
- * connection is looked at after the wait. */
-static void close_wait(struct aion_conn *conn)
-{
-	struct aion__conn_closer closer = {.next = conn->closers};
-	struct aion_scope shield;
-
-	aion_future_init(&closer.done);
-	conn->closers = &closer;
-	aion_scope_enter_shield(&shield, AION_NEVER);
-	aion_await(&closer.done);
-	aion_scope_leave(&shield);
-}
-
-static void closers_wake(struct aion__conn_closer *closers)
-{
-	while (closers) {
-		struct aion__conn_closer *closer = closers;
-
-		closers = closer->next;
-		aion_future_complete(&closer->done, 0);
-	}
-}
-
 void aion_conn_close(struct aion_conn *conn)
 {
 	if (conn->is_closing) {
-		close_wait(conn);
+		aion__closers_wait(&conn->closers);
 		return;
 	}
 	if (!conn->is_open)
@@ -136,7 +106,7 @@ void aion_conn_close(struct aion_conn *conn)
 	aion_inlet_close(&conn->inlet);
 	aion_close(conn->fd);
 	conn->is_closing = false;
-	closers_wake(conn->closers);
+	aion__closers_wake(conn->closers);
 }
 
 void aion_conn_abort(struct aion_conn *conn)

@@ -11,6 +11,7 @@
 #include <aion/task.h>
 
 #include "assert_int.h"
+#include "closers_int.h"
 #include "listener_int.h"
 
 static const struct aion_listener_options defaults;
@@ -118,9 +119,14 @@ static void users_leave(struct aion_listener *listener)
 
 void aion_listener_close(struct aion_listener *listener)
 {
+	struct aion__closer *closers;
+
 	if (!listener->is_open)
 		return;
-	AION_BUG_ON(listener->is_closing, "listener closed while it is being closed");
+	if (listener->is_closing) {
+		aion__closers_wait(&listener->closers);
+		return;
+	}
 	listener->is_closing = true;
 	aion__accept_end(&listener->accept);
 	if (listener->is_serving)
@@ -132,4 +138,7 @@ void aion_listener_close(struct aion_listener *listener)
 	aion_fd_closep(&listener->reserve_fd);
 	listener->is_open = false;
 	listener->is_closing = false;
+	closers = listener->closers;
+	listener->closers = NULL;
+	aion__closers_wake(closers);
 }

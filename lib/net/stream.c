@@ -6,6 +6,7 @@
 #include <aion/future.h>
 #include <aion/stream.h>
 
+#include "closers_int.h"
 #include "stream_int.h"
 
 #define SIZE_DEFAULT ((size_t)64 << 10) /* bytes */
@@ -163,38 +164,9 @@ static AION_SUSPENDS int64_t close_rest(struct aion_stream *stream)
 	return result < 0 ? result : 0;
 }
 
-/* Waits for another task's close, and stands on its own task's stack. */
-struct aion__stream_closer {
-	struct aion_future done;
-	struct aion__stream_closer *next;
-};
-
-/* When it is closed, whoever waits here may free the memory: so nothing of the stream is looked at after the wait. */
-static AION_SUSPENDS void close_wait(struct aion_stream *stream)
-{
-	struct aion__stream_closer closer = {.next = stream->closers};
-	struct aion_scope shield;
-
-	aion_future_init(&closer.done);
-	stream->closers = &closer;
-	aion_scope_enter_shield(&shield, AION_NEVER);
-	aion_await(&closer.done);
-	aion_scope_leave(&shield);
-}
-
-static void closers_wake(struct aion__stream_closer *closers)
-{
-	while (closers) {
-		struct aion__stream_closer *closer = closers;
-
-		closers = closer->next;
-		aion_future_complete(&closer->done, 0);
-	}
-}
-
 static AION_SUSPENDS int64_t stream_close(struct aion_stream *stream, bool flushes)
 {
-	struct aion__stream_closer *closers;
+	struct aion__closer *closers;
 	int64_t flushed = 0, result;
 
 	if (stream->state == AION__STREAM_CLOSED)
@@ -207,7 +179,7 @@ static AION_SUSPENDS int64_t stream_close(struct aion_stream *stream, bool flush
 	result = close_rest(stream);
 	closers = stream->closers;
 	stream->closers = NULL;
-	closers_wake(closers);
+	aion__closers_wake(closers);
 	return flushed < 0 ? flushed : result;
 }
 
@@ -224,7 +196,7 @@ int64_t aion_stream_abort(struct aion_stream *stream)
 void aion_stream_closep(struct aion_stream *stream)
 {
 	if (stream->state == AION__STREAM_CLOSING || stream->state == AION__STREAM_DEAD)
-		close_wait(stream);
+		aion__closers_wait(&stream->closers);
 	else
 		aion_stream_close(stream);
 }

@@ -445,6 +445,40 @@ TASK_TEST(listener_serve, a_close_ends_all_and_returns_after_it)
 	cr_assert_eq(test_stats().in_flight_nr, 0);
 }
 
+/* The owner is told -EBADF, and leaves by the clean-up while the other task is still closing. */
+static int64_t own_listener(void *ret_listener)
+{
+	struct aion_listener *listener = calloc(1, sizeof(*listener));
+	struct aion_address address = listen_tcp();
+	int64_t result;
+
+	assert_result(aion_listener_open(listener, &address, NULL), 0);
+	*(struct aion_listener **)ret_listener = listener;
+	result = aion_listener_serve(listener, echo, NULL);
+	aion_listener_close(listener);
+	cr_assert(!listener->is_open && listener->fd < 0);
+	memset(listener, 0x5a, sizeof(*listener));
+	free(listener);
+	return result;
+}
+
+TASK_TEST(listener_serve, the_owner_of_what_somebody_else_closes_may_close_it_too)
+{
+	struct aion_listener *listener = NULL;
+	struct aion_handle owner;
+	struct aion_group group;
+
+	aion_group_enter(&group);
+	aion_group_keep_going(&group);
+	aion_spawn_into(&group, &owner, NULL, own_listener, &listener);
+	aion_sleep(AION_MILLISECOND);
+	while (!listener || !listener->is_serving)
+		aion_yield();
+	aion_listener_close(listener);
+	assert_result(aion_await(&owner.future), -EBADF);
+	aion_group_leave(&group, 0);
+}
+
 TASK_TEST(listener_serve, a_close_in_a_cancelled_scope_finishes)
 {
 	struct server server = {.fn = NULL};
