@@ -230,15 +230,19 @@ void aion__group_buffer_release(struct aion_buffer *buffer)
 		aion__inlet_resume(owner);
 }
 
-void aion__group_forget(struct aion__buffer_group *group, const struct aion_inlet *owner)
+void aion__group_forget(struct aion__buffer_group *group, struct aion_inlet *owner)
 {
-	for (unsigned id = 0; id < group->buffer_nr; id++) {
+	for (struct aion__buffer_single *single = group->singles; single && owner->held_nr; single = single->next)
+		if (single->buffer.owner == owner) {
+			single->buffer.owner = NULL;
+			owner->held_nr--;
+		}
+	for (unsigned id = 0; id < group->buffer_nr && owner->held_nr; id++) {
 		struct aion_buffer *buffer = aion__group_buffer(group, id);
 
-		if (buffer->future.state == AION__BUFFER_TAKEN && buffer->owner == owner)
+		if (buffer->future.state == AION__BUFFER_TAKEN && buffer->owner == owner) {
 			buffer->owner = NULL;
+			owner->held_nr--;
+		}
 	}
-	for (struct aion__buffer_single *single = group->singles; single; single = single->next)
-		if (single->buffer.owner == owner)
-			single->buffer.owner = NULL;
 }

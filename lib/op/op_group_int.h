@@ -68,7 +68,7 @@ struct aion_buffer *aion__group_single_of(void *data);
 /* aion_buffer_release() of a received one. */
 void aion__group_buffer_release(struct aion_buffer *buffer);
 /* Whoever goes, no buffer is on his account any more. */
-void aion__group_forget(struct aion__buffer_group *group, const struct aion_inlet *owner);
+void aion__group_forget(struct aion__buffer_group *group, struct aion_inlet *owner);
 
 /* A buffer's group and number there are kept in its future, which is done for good. */
 enum aion__buffer_state {
