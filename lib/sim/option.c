@@ -195,6 +195,7 @@ static int option_set_number(struct aion__sim_socket *socket, const struct known
 	if (known->kind == FLAG)
 		number = number != 0;
 	if (known->kind == BUFFER) {
+		number = number < INT_MAX / 2 ? number : INT_MAX / 2;
 		if (known->name == SO_RCVBUF)
 			socket->size_max = number < 1 ? 1 : (size_t)number;
 		number = 2 * number < least ? least : 2 * number;
