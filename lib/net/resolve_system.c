@@ -106,7 +106,7 @@ bool aion__resolve_numeric(const struct aion_resolve_query *query, struct aion_a
 	*ret_result = 1;
 	if (query->family == AF_UNSPEC || query->family == ret_address->any.sa_family)
 		return true;
-	if (query->flags & AI_V4MAPPED)
+	if (query->flags & AI_V4MAPPED || (query->family != AF_INET && query->family != AF_INET6))
 		return false;
 	*ret_result = -ENODATA;
 	return true;

@@ -25,6 +25,9 @@ TASK_TEST(resolve_numeric, numbers_are_answered_without_a_worker)
 	assert_result(resolve("::1", "1", AF_INET, addresses), -ENODATA);
 	assert_result(resolve("127.0.0.1", "1", AF_INET6, addresses), -ENODATA);
 	cr_assert_eq(test_stats().worker_nr, worker_nr);
+	/* Of families that are none getaddrinfo() says so. */
+	assert_result(resolve("127.0.0.1", "1", AF_UNIX, addresses), -EAFNOSUPPORT);
+	assert_result(resolve("127.0.0.1", "1", 999, addresses), -EAFNOSUPPORT);
 }
 
 TASK_TEST(resolve_numeric, only_what_fits_is_written)
