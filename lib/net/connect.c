@@ -172,6 +172,8 @@ static int64_t run_race(struct run *run)
 			result = attempt_begin(run);
 			if (result < 0)
 				return result;
+			if (!run->attempts[run->begun_nr - 1].is_live && run->begun_nr < run->nr)
+				continue; /* that has failed already */
 		}
 		if (run->live_nr) {
 			result = run_wait(run);

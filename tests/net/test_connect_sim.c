@@ -88,3 +88,36 @@ Test(connect_sim, whatever_strikes_nothing_is_left)
 	for (int i = 0; i < 3; i++)
 		cr_assert_gt(world.result_nr[i], SEED_NR, "%d: %d times", i, world.result_nr[i]);
 }
+
+/* The first does not answer; the second has an address that nobody can have. */
+static int64_t hang_then_fail(void *arg)
+{
+	const struct aion_connect_options options = {.attempt_delay_ns = AION_SECOND, .report = arg};
+	struct aion_address addresses[3] = {{.size = 0}};
+	int64_t start_ns;
+	int fds[4];
+
+	test_hang("127.0.0.2", &fds[0], &addresses[0]);
+	addresses[1].any.sa_family = AF_MAX;
+	addresses[1].size = sizeof(struct sockaddr);
+	fds[2] = test_listen("127.0.0.3", 4, &addresses[2]);
+	start_ns = aion_now();
+	fds[3] = (int)aion_connect_addresses(addresses, 3, &options);
+	cr_assert_geq(fds[3], 0);
+	cr_assert_lt(aion_now() - start_ns, 2 * AION_SECOND);
+	test_close(fds, 4);
+	return 0;
+}
+
+Test(connect_sim, attempt_that_cannot_begin_has_no_head_start)
+{
+	struct aion_sim *sim = test_sim_make(&(struct aion_sim_options){.seed = 7, .profile = AION_SIM_CALM});
+	struct aion_connect_report report;
+
+	cr_assert_eq(test_sim_run(sim, hang_then_fail, &report), 0);
+	test_sim_end(sim);
+	cr_assert_eq(report.attempt_nr, 3);
+	assert_result(report.attempts[0].result, -ECANCELED);
+	assert_result(report.attempts[1].result, -EAFNOSUPPORT);
+	assert_result(report.attempts[2].result, 0);
+}
