@@ -30,13 +30,18 @@ struct target {
 	int fd;
 	int domain;
 	int type;
-	int result; /* the first error */
+	int result;      /* the first error */
+	bool is_default; /* what is being set was not asked for */
 };
 
 static void set(struct target *target, int level, int name, const void *value, socklen_t size)
 {
-	if (target->result == 0)
-		target->result = aion_setsockopt(target->fd, level, name, value, size);
+	int result = target->result ? target->result : aion_setsockopt(target->fd, level, name, value, size);
+
+	/* Of connections over TCP there are kinds that know a part of its options only: MPTCP. */
+	if (target->is_default && (result == -ENOPROTOOPT || result == -EOPNOTSUPP))
+		result = target->result;
+	target->result = result;
 }
 
 static void set_number(struct target *target, int level, int name, int64_t number)
@@ -51,8 +56,10 @@ static void set_number(struct target *target, int level, int name, int64_t numbe
 /* `otherwise`: what the default is, where that has to be set. */
 static void set_switch(struct target *target, int level, int name, enum aion_switch wanted, bool otherwise)
 {
+	target->is_default = wanted == AION_DEFAULT;
 	if (wanted != AION_DEFAULT || otherwise)
 		set_number(target, level, name, wanted == AION_DEFAULT || wanted == AION_ON);
+	target->is_default = false;
 }
 
 /* Sizes and counts of 0 are not set. */
@@ -65,10 +72,12 @@ static void set_size(struct target *target, int level, int name, unsigned size)
 /* `otherwise_ns`: the default, 0 for none. */
 static void set_time(struct target *target, int level, int name, int64_t time_ns, int64_t otherwise_ns, int64_t unit_ns)
 {
+	target->is_default = !time_ns;
 	if (!time_ns)
 		time_ns = otherwise_ns;
 	if (time_ns > 0)
 		set_number(target, level, name, (time_ns - 1) / unit_ns + 1);
+	target->is_default = false;
 }
 
 static void set_text(struct target *target, int level, int name, const char *text)
@@ -88,10 +97,12 @@ static void set_keep_alive(struct target *target, const struct aion_socket_optio
 		 AION_SECOND);
 	set_time(target, IPPROTO_TCP, TCP_KEEPINTVL, options->keep_interval_ns, is_tcp && is_on ? KEEP_INTERVAL_NS : 0,
 		 AION_SECOND);
+	target->is_default = !options->keep_probe_nr;
 	set_size(target, IPPROTO_TCP, TCP_KEEPCNT,
 		 options->keep_probe_nr ? options->keep_probe_nr
 		 : is_tcp && is_on      ? KEEP_PROBE_NR
 					: 0);
+	target->is_default = false;
 }
 
 static void set_tcp(struct target *target, const struct aion_socket_options *options, bool is_tcp)

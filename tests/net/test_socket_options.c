@@ -168,6 +168,23 @@ TASK_TEST(socket_options, what_cannot_be_set_is_said)
 	assert_result(aion_socket_options_apply(fds[0], NULL), -ENOTSOCK);
 }
 
+/* MPTCP knows a part of TCP's options. */
+TASK_TEST(socket_options, defaults_that_a_socket_does_not_know_are_left_out)
+{
+	const struct aion_socket_options options = {.user_timeout_ns = AION_SECOND, .not_sent_low_size = 1000};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 262), result, said;
+
+	if (fd < 0)
+		cr_skip_test("this machine has no MPTCP");
+	assert_result(aion_socket_options_apply(fd, NULL), 0);
+	cr_assert(ask(fd, SOL_SOCKET, SO_KEEPALIVE));
+	/* What was asked for is refused as the kernel says it. */
+	said = setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &(int){1000}, sizeof(int)) < 0 ? -errno : 0;
+	result = aion_socket_options_apply(fd, &options);
+	cr_assert(said == 0 || result == said, "%d, not %d", result, said);
+	assert_result(aion_close(fd), 0);
+}
+
 /* Whoever may not set any mark is told so, and not that the number is wrong. */
 TASK_TEST(socket_options, marks_have_32_bits)
 {
