@@ -9,7 +9,7 @@
  * them. O_NONBLOCK means nothing to these calls, MSG_DONTWAIT in their flags does: -EAGAIN instead of waiting.
  * No call raises SIGPIPE: a connection that takes no more is -EPIPE.
  *
- * For servers: receiver.h receives without a buffer of the task's, sender.h sends in order without waiting for each.
+ * For servers: inlet.h receives without a buffer of the task's, outlet.h sends in order without waiting for each.
  */
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -84,7 +84,7 @@ AION_API int64_t aion_try_recvmsg(int fd, struct msghdr *message, int flags);
  *
  * Parameters as aion_send() and aion_sendmsg(). Done when the kernel has let go of the memory, which on TCP is
  * when the other side has acknowledged it: a partner who is silent holds it until the connection breaks, cancelled
- * or not. The descriptor can be closed before that. To go on meanwhile see sender.h.
+ * or not. The descriptor can be closed before that. To go on meanwhile see outlet.h.
  * Result: bytes, possibly fewer than size; with MSG_WAITALL as aion_send().
  * Errors: those of aion_send(), -EOPNOTSUPP (not this kind of socket), -ENOMEM (also: RLIMIT_MEMLOCK).
  * Suspends: yes (op: no). Thread: loop. Source: IORING_OP_SEND_ZC, Linux 6.0; IORING_OP_SENDMSG_ZC, Linux 6.1.
