@@ -2,12 +2,14 @@
 /* The client's run: when it begins and ends, who sends what and when, what has come back. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "aio_echo.h"
 
 #define PATTERN_SHIFT_NR 251       /* places in the pattern where a message may begin; a prime */
 #define GRACE_NS (5 * AION_SECOND) /* for what is under way at the end */
+#define DELAY_NS_MAX 1e18          /* 30 years */
 #define CONNECTING_NR 64           /* at a time */
 #define SEED UINT64_C(0x9e3779b97f4a7c15)
 
@@ -40,9 +42,12 @@ const char *load_message(const struct load *load, unsigned client_idx, uint64_t 
 int64_t load_due(const struct load *load, unsigned client_idx, uint64_t message_idx)
 {
 	const struct options *options = load->options;
-	double place = (double)message_idx * options->connection_nr + client_idx;
+	double place = (double)message_idx * options->connection_nr + client_idx, delay_ns;
 
-	return options->rate > 0 ? load->begin_ns + (int64_t)(place * 1e9 / options->rate) : aion_now();
+	if (options->rate <= 0)
+		return aion_now();
+	delay_ns = place * 1e9 / options->rate;
+	return load->begin_ns + (int64_t)(delay_ns < DELAY_NS_MAX ? delay_ns : DELAY_NS_MAX);
 }
 
 static bool pattern_make(struct load *load)
@@ -155,7 +160,7 @@ int64_t load_run(void *arg)
 	if (load->clients && pattern_make(load))
 		result = all_run(load);
 	if (result == -ETIME)
-		message("not everything came back within 5 seconds");
+		fprintf(stderr, "aio-echo: %s: not everything came back within 5 seconds\n", load->options->address);
 	else if (result < 0 && !load->has_failed)
 		message_error("cannot go on", (int)result);
 	if (load->begin_ns && (result >= 0 || load->done_nr))
