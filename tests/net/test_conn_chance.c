@@ -237,6 +237,7 @@ static unsigned exchange_on_machines(enum aion_sim_profile profile, int domain, 
 
 Test(conn_chance, echo_is_whole_on_calm_machines)
 {
+	test_machine_own_profile();
 	cr_assert_eq(exchange_on_machines(AION_SIM_CALM, AF_INET, 0, 0), 0);
 	cr_assert_eq(exchange_on_machines(AION_SIM_CALM, AF_UNIX, 0, 0), 0);
 }
@@ -256,6 +257,7 @@ Test(conn_chance, echo_is_whole_as_far_as_it_goes_on_hostile_machines)
 /* Two connections and four buffers: they end, and are waited for, all the time. */
 Test(conn_chance, echo_is_whole_where_buffers_are_few)
 {
+	test_machine_own_profile();
 	cr_assert_eq(exchange_on_machines(AION_SIM_CALM, AF_INET, 4, 1), 0);
 	cr_assert_eq(exchange_on_machines(AION_SIM_ROUGH, AF_INET, 4, 1), 0);
 	exchange_on_machines(AION_SIM_HOSTILE, AF_INET, 4, 1);

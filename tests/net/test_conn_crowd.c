@@ -152,6 +152,7 @@ static void crowd_run(enum aion_sim_profile profile, unsigned small_max)
 
 Test(conn_crowd, slow_readers_neither_starve_others_nor_gather_buffers)
 {
+	test_machine_own_profile();
 	crowd_run(AION_SIM_CALM, 0);
 	crowd_run(AION_SIM_ROUGH, 0);
 }
@@ -159,6 +160,7 @@ Test(conn_crowd, slow_readers_neither_starve_others_nor_gather_buffers)
 /* Two for each slow reader, and hardly any for the others. */
 Test(conn_crowd, the_same_with_few_buffers)
 {
+	test_machine_own_profile();
 	crowd_run(AION_SIM_CALM, 2 * SLOW_NR);
 	crowd_run(AION_SIM_ROUGH, 2 * SLOW_NR);
 }

@@ -324,7 +324,7 @@ static int64_t cancel_after(struct test_host *host, int turn_nr)
 
 /* Through the look-up, two refusals, one that does not answer and one that does: wherever it is cut short, it is a
  * connection or nothing. */
-TASK_TEST(connect_cancel, at_every_await_nothing_is_left)
+SPARED_TEST(connect_cancel, at_every_await_nothing_is_left)
 {
 	TEST_HOST(host);
 	int fds[6], lowest, connected_nr = 0, cancelled_nr = 0;

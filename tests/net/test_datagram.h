@@ -66,7 +66,7 @@ static inline void test_send_numbers(int fd, uint32_t first, unsigned nr, size_t
 
 	for (uint32_t number = first; number < first + nr; number++) {
 		test_number_fill(buf, size, number);
-		assert_result(aion_send(fd, buf, size, 0), (int64_t)size);
+		assert_result(test_again(aion_send(fd, buf, size, 0)), (int64_t)size);
 	}
 }
 

@@ -295,7 +295,7 @@ static int64_t hear_hundred(void *arg)
 }
 
 /* Three times as many as there are buffers, all busy; each of them is done in the end. */
-TASK_TEST(inlet_pressure, many_share_few_buffers_and_nobody_starves)
+SPARED_TEST(inlet_pressure, many_share_few_buffers_and_nobody_starves)
 {
 	static struct crowd crowd;
 	struct aion_group group;

@@ -66,7 +66,7 @@ static inline int client_open(const struct aion_address *address)
 static inline bool client_is_sent_away(int fd)
 {
 	char c;
-	int64_t result = aion_recv(fd, &c, 1, 0);
+	int64_t result = test_again(aion_recv(fd, &c, 1, 0));
 
 	return result == 0 || result == -ECONNRESET;
 }
@@ -76,8 +76,8 @@ static inline void assert_connected(int client, int server, unsigned char sign)
 {
 	unsigned char got = 0;
 
-	assert_result(aion_send(client, &sign, 1, 0), 1);
-	assert_result(aion_recv(server, &got, 1, 0), 1);
+	assert_result(test_again(aion_send(client, &sign, 1, 0)), 1);
+	assert_result(test_again(aion_recv(server, &got, 1, 0)), 1);
 	cr_assert_eq(got, sign);
 }
 

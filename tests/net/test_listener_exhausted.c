@@ -324,6 +324,7 @@ static int64_t resume_task(void *sim)
 
 Test(listener_exhausted, a_connection_s_end_ends_a_pause)
 {
+	test_machine_own_profile();
 	for (uint64_t seed = 1; seed <= 8; seed++) {
 		struct aion_sim *sim = test_sim_make(&(struct aion_sim_options){.seed = seed, .fd_max = 7});
 

@@ -133,7 +133,7 @@ TASK_TEST(listener_open, a_cancelled_scope_opens_nothing)
 }
 
 /* Cancelled at every time on its way: all or nothing. */
-TASK_TEST(listener_open, a_cancelled_open_leaves_nothing_behind)
+SPARED_TEST(listener_open, a_cancelled_open_leaves_nothing_behind)
 {
 	struct aion_address at = listen_unix();
 

@@ -72,9 +72,9 @@ static int64_t echo(int fd, void *arg)
 
 	server_begin_one(server);
 	do {
-		result = aion_recv(fd, buf, sizeof(buf), 0);
+		result = test_again(aion_recv(fd, buf, sizeof(buf), 0));
 		if (result > 0)
-			result = aion_send(fd, buf, (size_t)result, 0);
+			result = test_again(aion_send(fd, buf, (size_t)result, 0));
 	} while (result > 0);
 	server->cancelled_nr += result == -ECANCELED;
 	server->ended_nr++;
@@ -86,12 +86,12 @@ static void client_ask(int fd, unsigned char sign)
 {
 	unsigned char got = 0;
 
-	assert_result(aion_send(fd, &sign, 1, 0), 1);
-	assert_result(aion_recv(fd, &got, 1, 0), 1);
+	assert_result(test_again(aion_send(fd, &sign, 1, 0)), 1);
+	assert_result(test_again(aion_recv(fd, &got, 1, 0)), 1);
 	cr_assert_eq(got, sign);
 }
 
-TASK_TEST(listener_serve, each_connection_has_a_task)
+SPARED_TEST(listener_serve, each_connection_has_a_task)
 {
 	struct aion_address at[] = {listen_tcp(), listen_unix()};
 
@@ -145,7 +145,7 @@ static void crowd_visits(struct server *server, int nr)
 	cr_assert_eq(crowd.left_nr, 0);
 }
 
-TASK_TEST(listener_serve, a_thousand_connections_are_served)
+SPARED_TEST(listener_serve, a_thousand_connections_are_served)
 {
 	struct server server = {.fn = NULL};
 	int nr = test_is_small() ? 100 : test_is_simulated() ? 400 : 1000;
@@ -157,7 +157,7 @@ TASK_TEST(listener_serve, a_thousand_connections_are_served)
 	cr_assert_eq(server_stats(&server).accepted_nr, (uint64_t)nr);
 }
 
-TASK_TEST(listener_serve, no_more_are_served_than_the_limit_says)
+SPARED_TEST(listener_serve, no_more_are_served_than_the_limit_says)
 {
 	static const int limits[] = {1, 7, 50};
 	int nr = test_is_small() ? 50 : 200;
@@ -217,7 +217,7 @@ TASK_TEST(listener_serve, an_error_of_one_connection_is_nothing_to_the_others)
 	for (int i = 0; i < 10; i++) {
 		clients[i] = client_open(&server.at);
 		if (i % 2)
-			assert_result(aion_send(clients[i], "x", 1, 0), 1);
+			assert_result(test_again(aion_send(clients[i], "x", 1, 0)), 1);
 	}
 	for (int i = 1; i < 10; i += 2)
 		cr_assert(client_is_sent_away(clients[i]));
@@ -330,7 +330,7 @@ TASK_TEST(listener_serve, a_connection_may_shut_its_server_down)
 }
 
 /* Accepted already, so nobody else can serve them. */
-TASK_TEST(listener_serve, who_was_accepted_before_a_shutdown_is_served)
+SPARED_TEST(listener_serve, who_was_accepted_before_a_shutdown_is_served)
 {
 	struct server server = {.fn = NULL};
 	int clients[20];
@@ -393,7 +393,7 @@ TASK_TEST(listener_serve, a_cancellation_ends_all_and_it_can_serve_again)
 }
 
 /* Cancelled at every time of an exchange: every connection is served to its end, or sent away. */
-TASK_TEST(listener_serve, a_cancellation_at_any_time_leaves_nothing_behind)
+SPARED_TEST(listener_serve, a_cancellation_at_any_time_leaves_nothing_behind)
 {
 	int step_nr = test_is_small() ? 20 : 100;
 
@@ -618,7 +618,7 @@ static int64_t knock(void *arg)
 }
 
 /* The others have their turn at least once while a batch of connections is begun. */
-TASK_TEST(listener_serve, a_flood_does_not_starve_the_others)
+SPARED_TEST(listener_serve, a_flood_does_not_starve_the_others)
 {
 	struct server server = {.fn = NULL};
 	struct aion_group group;

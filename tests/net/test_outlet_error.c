@@ -63,7 +63,7 @@ TASK_TEST(outlet_error, a_try_meets_it)
 
 /* The peer resets after having read so many bytes of what comes in pieces. What is sent meanwhile has no other end than
  * an error that stays, and nothing is left over. */
-TASK_TEST(outlet_error, a_peer_may_reset_at_every_byte)
+SPARED_TEST(outlet_error, a_peer_may_reset_at_every_byte)
 {
 	enum { SIZE = 200 };
 	char *bytes = outlet_bytes(0, SIZE);

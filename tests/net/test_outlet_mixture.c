@@ -272,6 +272,8 @@ static int64_t mix(void *arg)
 	struct aion_group senders, reader;
 	int64_t error;
 
+	if (!mixture->sim)
+		test_machine_spare();
 	aion_outlet_open(outlet, mixture->fds[0]);
 	aion_outlet_set_zero_copy(outlet, 1 + draw(mixture, 20000));
 	if (draw(mixture, 2))
@@ -349,6 +351,7 @@ static uint64_t seed_nr(void)
 
 Test(outlet_mixture, on_calm_machines)
 {
+	test_machine_own_profile();
 	mix_on_machines(AION_SIM_CALM, seed_nr());
 }
 

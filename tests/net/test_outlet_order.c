@@ -2,7 +2,7 @@
 /* What is handed to an outlet arrives in the order of the calls, whole, in few messages. */
 #include "test_outlet.h"
 
-TASK_TEST(outlet_order, small_and_large_writes_keep_their_order)
+SPARED_TEST(outlet_order, small_and_large_writes_keep_their_order)
 {
 	AION_CLEANUP(aion_outlet_close) struct aion_outlet outlet = {0};
 	struct aion_group group;
@@ -148,6 +148,7 @@ TASK_TEST_AS(outlet_order, entries_that_left_early_are_left_alone, .entry_nr = 8
 	int fds[NR][2];
 	char *bytes = outlet_bytes(0, 1000);
 
+	test_machine_spare();
 	memset(outlets, 0, sizeof(outlets));
 	for (int i = 0; i < NR; i++) {
 		outlet_unix_pair(fds[i]);
@@ -194,7 +195,7 @@ TASK_TEST(outlet_order, the_task_that_queued_may_end)
 	outlet_expect(fds[1], 0, 200000);
 }
 
-TASK_TEST(outlet_order, a_socket_that_does_not_wait_is_waited_for)
+SPARED_TEST(outlet_order, a_socket_that_does_not_wait_is_waited_for)
 {
 	AION_CLEANUP(aion_outlet_close) struct aion_outlet outlet = {0};
 	struct aion_group group;
@@ -214,7 +215,7 @@ TASK_TEST(outlet_order, a_socket_that_does_not_wait_is_waited_for)
 	free(bytes);
 }
 
-TASK_TEST(outlet_order, vectors)
+SPARED_TEST(outlet_order, vectors)
 {
 	AION_CLEANUP(aion_outlet_close) struct aion_outlet outlet = {0};
 	char *bytes = outlet_bytes(0, 100000);

@@ -284,7 +284,7 @@ TASK_TEST(stream_read, each_delimiter_is_searched_from_the_beginning)
 	pair_close(&pair);
 }
 
-TASK_TEST(stream_read, files_are_read_from_their_position)
+SPARED_TEST(stream_read, files_are_read_from_their_position)
 {
 	TEST_DIR();
 	const size_t size = 500000;
@@ -343,7 +343,7 @@ static void read_lot(int fds[2])
 	assert_result(aion_group_leave(&group, 0), 0);
 }
 
-TASK_TEST(stream_read, pipes_are_read)
+SPARED_TEST(stream_read, pipes_are_read)
 {
 	int fds[2];
 
@@ -351,7 +351,7 @@ TASK_TEST(stream_read, pipes_are_read)
 	read_lot(fds);
 }
 
-TASK_TEST(stream_read, nonblocking_descriptors_are_waited_for)
+SPARED_TEST(stream_read, nonblocking_descriptors_are_waited_for)
 {
 	int fds[2];
 

@@ -201,7 +201,7 @@ static int64_t client(void *arg)
 	return 0;
 }
 
-TASK_TEST(stream_talk, every_request_of_every_client_is_answered_in_order)
+SPARED_TEST(stream_talk, every_request_of_every_client_is_answered_in_order)
 {
 	struct aion_handle server;
 	struct aion_group group, clients;

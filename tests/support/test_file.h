@@ -53,6 +53,16 @@
 	}                                                                                                              \
 	static void suite##_##fact##_spared(void)
 
+/* What a call says that is repeated as often as it is interrupted. */
+#define test_again(call)                                                                                               \
+	({                                                                                                             \
+		int64_t again_;                                                                                        \
+		do                                                                                                     \
+			again_ = (call);                                                                               \
+		while (again_ == -EINTR);                                                                              \
+		again_;                                                                                                \
+	})
+
 /* A fact about a result, with what it was instead. */
 #define assert_result(expression, expected)                                                                            \
 	do {                                                                                                           \

@@ -30,4 +30,11 @@ void test_machine_be_prompt(void);
  * interruptions, what is late or out of order go on. */
 void test_machine_spare(void);
 
+/* At the head of a case that makes machines of its own: these are of the profile that it names, also where that is the
+ * default, which the environment would decide. */
+static inline void test_machine_own_profile(void)
+{
+	unsetenv("AION_SIM_PROFILE");
+}
+
 #endif
