@@ -51,6 +51,9 @@ int64_t talk_told(struct actor *self, struct talk_end *end, const char *call, in
 	struct talk *talk = end->talk;
 	bool is_lost = talk->is_broken || talk->is_alone || talk->ways[0].is_left_early || talk->ways[1].is_left_early;
 
+	/* Of a cancellation and a close that meet, both may have cut it short. */
+	if (result == -EBADF)
+		flags |= PERHAPS_REFUSED;
 	told(self, call, result, max, flags | MAY_MEMORY | MAY_GONE | MAY_CLOSED);
 	if (result == -EBADF && !end->is_closing)
 		run_fail(self->run, "%s says -EBADF, and nobody has closed", call);
