@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "test_listener.h"
+#include "test_net.h"
 #include "test_task.h"
 
 TASK_TEST(listener_open, any_free_port_is_told)
@@ -44,6 +45,36 @@ TASK_TEST(listener_open, an_address_in_use_is_refused)
 		assert_result(aion_listener_open(&second, &at[i], NULL), 0);
 		aion_listener_close(&second);
 	}
+}
+
+/* IPv6 alone: the other family's port stays free, and nobody comes by it. */
+SPARED_TEST(listener_open, of_ip6_only_it_leaves_ip4_to_others)
+{
+	const struct aion_socket_options socket = {.v6only = AION_ON};
+	const struct aion_listener_options options = {.socket = &socket};
+	struct aion_listener listener = {0}, other = {0};
+	struct aion_address at, at4;
+	int64_t client;
+
+	TEST_NEEDS_KERNEL("IPV6_V6ONLY");
+	if (!test_has_ip6())
+		cr_skip_test("this machine has no ::1");
+	cr_assert_eq(aion_address_parse("[::]:0", 0, &at), 0);
+	assert_result(aion_listener_open(&listener, &at, &options), 0);
+	assert_result(aion_listener_address(&listener, &at), 0);
+	cr_assert_eq(aion_address_parse("127.0.0.1", aion_address_port(&at), &at4), 0);
+	assert_result(client_try(&at4), -ECONNREFUSED);
+	assert_result(aion_listener_open(&other, &at4, NULL), 0);
+	cr_assert_eq(aion_address_parse("::1", aion_address_port(&at), &at), 0);
+	client = client_try(&at);
+	cr_assert_geq(client, 0);
+	client = aion_close((int)client);
+	assert_result(client, 0);
+	client = aion_listener_accept(&listener);
+	cr_assert_geq(client, 0);
+	assert_result(aion_close((int)client), 0);
+	aion_listener_close(&other);
+	aion_listener_close(&listener);
 }
 
 TASK_TEST(listener_open, an_address_that_is_not_here_is_refused)
