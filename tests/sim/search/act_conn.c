@@ -62,13 +62,24 @@ struct show {
 	uint64_t path;
 	unsigned guest_nr;
 	unsigned client_nr;
-	bool is_closed;
+	bool is_closed; /* or shut down */
+	bool is_closing;
 };
 
 struct client {
 	struct show *show;
 	unsigned nr;
 };
+
+/* Who has not been accepted would wait for ever. One task closes. */
+static void show_close(struct show *show)
+{
+	show->is_closed = true;
+	if (show->is_closing)
+		return;
+	show->is_closing = true;
+	aion_listener_close(&show->listener);
+}
 
 /* Who it is. */
 static int64_t guest_greet(struct actor *self, int fd)
@@ -80,25 +91,46 @@ static int64_t guest_greet(struct actor *self, int fd)
 	return result == 1 ? nr : result < 0 ? result : -EPIPE;
 }
 
-/* A task of the listener's: whether it is cancelled is not known here. */
-static int64_t guest_serve(int fd, void *arg)
+static int64_t guest_talk(struct actor *self, struct show *show, int fd)
 {
-	struct show *show = arg;
-	struct actor self;
-	int64_t result;
+	int64_t result = guest_greet(self, fd);
 
-	actor_init(&self, show->run, draw_mix(show->path + ++show->guest_nr));
-	self.edge.is_perhaps_cancelled = true;
-	result = guest_greet(&self, fd);
 	if (result < 0) {
-		wire_close(&self, fd);
+		wire_close(self, fd);
 		return result;
 	}
 	if (result >= show->client_nr || show->is_served[result])
 		run_fail(show->run, "a connection of client %lld, who has none", (long long)result);
 	show->is_served[result] = true;
 	show->talks[result].is_alone = false;
-	return talk_run(&self, &show->talks[result], 1, fd);
+	return talk_run(self, &show->talks[result], 1, fd);
+}
+
+/* A task of the listener's: whether it is cancelled is not known here. */
+static int64_t guest_serve(int fd, void *arg)
+{
+	struct show *show = arg;
+	struct actor self;
+
+	actor_init(&self, show->run, draw_mix(show->path + ++show->guest_nr));
+	self.edge.is_perhaps_cancelled = true;
+	return guest_talk(&self, show, fd);
+}
+
+struct guest {
+	struct show *show;
+	int fd;
+};
+
+/* A task of the search's own. */
+static int64_t guest_task(struct actor *self, void *arg)
+{
+	struct guest guest = *(struct guest *)arg;
+	int64_t result;
+
+	free(arg);
+	result = guest_talk(self, guest.show, guest.fd);
+	return result == -ECANCELED && aion_cancelled() ? result : 0;
 }
 
 static unsigned listener_flags(const struct show *show)
@@ -116,10 +148,45 @@ static int64_t show_serve(struct actor *self, void *arg)
 		run_fail(self->run, "a listener says -ECANCELED, and nobody has cancelled");
 	if (result != 0 && result != -ETIME && result != -ECANCELED && result != -EBADF && result != -ESHUTDOWN)
 		run_fail(self->run, "a listener says %lld", (long long)result);
-	if (!show->is_closed) {
-		show->is_closed = true;
-		aion_listener_close(&show->listener); /* who has not been accepted would wait for ever */
+	show_close(show);
+	return result == -ECANCELED ? result : 0;
+}
+
+/* Whoever accepts by himself: until the listener ends, or he does. */
+static int64_t accept_loop(struct actor *self, struct show *show, struct party *party)
+{
+	struct guest *guest;
+	int64_t result;
+
+	for (;;) {
+		result = aion_listener_accept(&show->listener);
+		told(self, "listener_accept", result, INT_MAX, PERHAPS_REFUSED | MAY_ANY);
+		if (result == -ECANCELED && !aion_cancelled())
+			run_fail(self->run, "a listener says -ECANCELED, and nobody has cancelled");
+		if (result < 0)
+			return result;
+		guest = malloc(sizeof(*guest));
+		*guest = (struct guest){show, (int)result};
+		show->guest_nr++;
+		if (actor_spawn(self, party, guest_task, guest))
+			continue;
+		wire_close(self, guest->fd);
+		free(guest);
 	}
+}
+
+static int64_t show_accept(struct actor *self, void *arg)
+{
+	struct show *show = arg;
+	struct party party;
+	int64_t result;
+
+	party_enter(self, &party);
+	result = accept_loop(self, show, &party);
+	if (result != -ECANCELED && ((result != -EBADF && result != -ESHUTDOWN) || !show->is_closed))
+		run_fail(self->run, "a listener says %lld", (long long)result);
+	show_close(show);
+	result = party_leave(self, &party, result == -ECANCELED ? result : 0);
 	return result == -ECANCELED ? result : 0;
 }
 
@@ -197,7 +264,7 @@ static int64_t show_visit(struct actor *self, struct show *show)
 		if (draw_percent(&self->draw, 50))
 			aion_listener_shutdown(&show->listener, draw_deadline(self));
 		else
-			aion_listener_close(&show->listener);
+			show_close(show);
 	}
 	result = party_leave(self, &party, result);
 	show->is_closed = true;
@@ -212,7 +279,7 @@ static int64_t show_run(struct actor *self, struct show *show)
 	int64_t result;
 
 	party_enter(self, &party);
-	if (actor_spawn(self, &party, show_serve, show))
+	if (actor_spawn(self, &party, draw_percent(&self->draw, 70) ? show_serve : show_accept, show))
 		result = show_visit(self, show);
 	else
 		result = 0;
