@@ -104,6 +104,24 @@ static int64_t hear_exactly(struct actor *self, struct talk_end *end)
 	return result == -ENODATA ? 0 : result < 0 ? result : (int64_t)size;
 }
 
+/* Behind the last delimiter the rest stays in the stream. */
+static int64_t hear_until(struct actor *self, struct talk_end *end)
+{
+	struct aion_stream_view view = {.size = SIZE_MAX};
+	int64_t result = aion_stream_read_until(&end->stream, "x", 1, &view);
+
+	talk_told(self, end, "stream_read_until", result, INT64_MAX, MAY_END | PERHAPS_REFUSED);
+	if (result == -ENODATA)
+		return hear_copied(self, end);
+	if (result > 0 &&
+	    (view.size != (size_t)result - 1 || memchr(view.data, 'x', view.size) || view.data[view.size] != 'x'))
+		run_fail(self->run, "a part of %zu bytes ends elsewhere, and the result is %lld", view.size,
+			 (long long)result);
+	if (result > 0)
+		way_note_got(end->talk, end->in, view.data, (size_t)result);
+	return result;
+}
+
 static int64_t hear_some(struct actor *self, struct talk_end *end)
 {
 	struct aion_scope scope;
@@ -116,6 +134,8 @@ static int64_t hear_some(struct actor *self, struct talk_end *end)
 		shade_enter(self, &shade, &scope, run_now(self->run) + draw_short_delay(self), false);
 	if (form < 6 && !end->is_stream)
 		result = hear_lent(self, end);
+	else if (form < 4)
+		result = hear_until(self, end);
 	else if (form < 8)
 		result = hear_copied(self, end);
 	else
