@@ -4,7 +4,7 @@
  * once or never, over what it has with one. aion has a task for each. The sides
  * by hand make their tables when they start, so they show next to nothing. What the kernel holds for a socket is not seen.
  *
- * Area: socket.
+ * Area: socket. Once.
  */
 #include "echo.h"
 #include "perf.h"

@@ -6,7 +6,7 @@
  *	sleep	each task sleeps until an hour from now: its timer counts too
  *	future	all tasks wait for one future
  *
- * Area: task.
+ * Area: task. Once.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -199,8 +199,8 @@ class Runs(unittest.TestCase):
         self.path = pathlib.Path(self.top.name)
         (self.path / "perf").mkdir()
 
-    def program(self, name, script, area="ring"):
-        (self.path / f"{name}.c").write_text(f"/*\n * Area: {area}. Round: -r 7.\n */\n")
+    def program(self, name, script, more=""):
+        (self.path / f"{name}.c").write_text(f"/*\n * Area: ring. Round: -r 7.{more}\n */\n")
         if script is not None:
             target = self.path / "perf" / name
             target.write_text("#!/bin/sh\n" + script)
@@ -232,22 +232,26 @@ class Runs(unittest.TestCase):
             "perf_e": ["printed nothing"] * 2,
         })
         self.assertEqual(len(report["lines"]), 4)  # what came before the failure counts
-        for text in ("nop in_flight=2", "perf_b, round 2: missing", "perf_d: half is left out"):
+        for text in ("nop in_flight=2", "perf_b, rounds 1, 2: missing", "perf_d: half is left out"):
             self.assertIn(text, done.stdout)
         self.assertTrue((self.path / "out/latest/report.html").is_file())
 
     def test_rounds_take_turns_and_options_reach_the_programs(self):
         for name in ("perf_a", "perf_b"):
             self.program(name, f"echo {name} $* >>{self.path}/order; echo '{nop(1, 1.0)}'")
-        self.run_all("--rounds", "2", "--cpu", "0")
-        self.assertEqual((self.path / "order").read_text().splitlines(), ["perf_a -r 7 -c 0", "perf_b -r 7 -c 0"] * 2)
+        self.program("perf_0", f"echo perf_0 >>{self.path}/order; echo '{nop(2, 1.0)}'", " Once.")
+        done, _ = self.run_all("--rounds", "2", "--cpu", "0")
+        order = ["perf_a -r 7 -c 0", "perf_b -r 7 -c 0"] * 2 + ["perf_0"]
+        self.assertEqual((self.path / "order").read_text().splitlines(), order)
+        self.assertRegex(done.stdout, "nop in_flight=2 .* once\n")
 
     def test_no_program_outlives_the_limit(self):
         self.program("perf_a", f"echo '{nop(1, 1.0)}'; sleep 60 & sleep 60")
         self.program("perf_b", f"echo '{nop(2, 1.0)}'")
-        _, report = self.run_all("--limit", "5", "--rounds", "1")
+        done, report = self.run_all("--limit", "5", "--rounds", "1")
         self.assertRegex(self.statuses(report)["perf_a"][0], "^stopped after")
-        self.assertEqual(self.statuses(report)["perf_b"], ["left out: no time is left"])
+        self.assertEqual(self.statuses(report)["perf_b"], ["no time was left"])
+        self.assertIn("perf_b: no time was left for it in any round", done.stdout)
         self.assertEqual(len(report["lines"]), 1)
 
     def test_an_interrupt_writes_what_is_there(self):

@@ -57,6 +57,7 @@ class Case:
         self.name, self.program, self.area = name, program, area
         self.bench, self.params = line["bench"], params_of(line)
         self.lines = []
+        self.once = False  # measured after the rounds, as it is the same each time
         self.label = ""  # the figure that counts, for the reader
 
     def series(self, key):
@@ -149,6 +150,9 @@ def cases_of(report):
     programs = [program["name"] for program in report["programs"]]
     order.sort(key=lambda key: programs.index(key[0]))  # stable: lines stay in the order in which they came
     in_order = [cases[key] for key in order]
+    once = {program["name"] for program in report["programs"] if program.get("once")}
+    for case in in_order:
+        case.once = case.program in once
     label(in_order)
     return in_order, complaints
 

@@ -20,6 +20,7 @@ class Program:
     area: str  # "Area: ring." in the first comment
     round_args: list  # "Round: -r 9." there: the options of a round
     quick_args: list  # "Quick: -r 2.": of a round of --quick
+    once: bool = False  # "Once.": what it measures is the same each time, so it runs after the rounds
 
 
 def first_comment(text):
@@ -32,7 +33,8 @@ def program_of(name, text):
     area = re.search(r"\bArea: ([a-z-]+)\.", comment)
     args = {word: re.search(rf"\b{word}: ((?:-[a-z] \d+ ?)+)\.", comment) for word in ("Round", "Quick")}
     chosen_args = {word: shlex.split(args[word].group(1)) if args[word] else usual for word, usual in USUAL_ARGS.items()}
-    return Program(name, area.group(1) if area else "other", chosen_args["Round"], chosen_args["Quick"])
+    return Program(name, area.group(1) if area else "other", chosen_args["Round"], chosen_args["Quick"],
+                   re.search(r"\bOnce\.", comment) is not None)
 
 
 def area_rank(program):

@@ -2,6 +2,7 @@
 """The table of a report, as text."""
 from lines import AGREE, cases_of
 
+NO_TIME = "no time was left"
 COLUMNS = ("measure", "figure", "median", "min–max of rounds", "to raw", "to peer", "bar", "verdict", "rounds")
 
 
@@ -24,7 +25,7 @@ def number(value):
 def spread_text(case):
     off = case.off()
     if off is None:
-        return "unknown"
+        return "once" if case.once else "unknown"
     return "agree" if case.agrees() else f"±{off * 100:.{0 if off >= 0.1 else 1}f} %"
 
 
@@ -64,27 +65,35 @@ def summary(cases):
     passed = [case for case in judged if case.verdict().startswith("pass")]
     open_ = [case for case in judged if case.verdict().endswith("?")]
     loose = [case for case in judged if case.off() is not None and not case.agrees()]
-    once = [case for case in judged if case.off() is None]
+    once = [case for case in judged if case.off() is None and not case.once]
     text = [f"{len(passed)} of {len(judged)} bars hold"]
     if open_:
         text[0] += f", {len(open_)} undecided: rounds lie on both sides"
     if loose:
         text.append(f"rounds further than {AGREE * 100:.0f} % from their median: {len(loose)} of {len(judged)} figures with a bar")
     if once:
-        text.append(f"one round only, so the spread is unknown: {len(once)} figures with a bar")
+        text.append(f"one round only, so it is unknown how far another would differ: {len(once)} figures with a bar")
     return text
 
 
 def problems(report, complaints):
     """What failed, was missing or was left out."""
     text = list(report.get("problems", ())) + complaints
+    late = {}
     for program in report["programs"]:
+        rounds_of = {}
         for run in program["runs"]:
-            if run["status"] != "ok":
-                text.append(f"{program['name']}, round {run['round']}: {run['status']}")
-            for note in run.get("notes", ()):
-                if note not in text:
-                    text.append(note)
+            rounds_of.setdefault(run["status"], []).append(run["round"])
+            text += [note for note in run.get("notes", ()) if note not in text]
+        if list(rounds_of) == [NO_TIME]:
+            text.append(f"{program['name']}: {NO_TIME} for it in any round")
+        for status, rounds in rounds_of.items():
+            if status == NO_TIME:
+                for nth in rounds:
+                    late[nth] = late.get(nth, 0) + 1
+            elif status != "ok":
+                text.append(f"{program['name']}, {'rounds' if len(rounds) > 1 else 'round'} {', '.join(map(str, rounds))}: {status}")
+    text += [f"round {nth}: {NO_TIME} for {nr} of {len(report['programs'])} programs" for nth, nr in sorted(late.items())]
     return text
 
 
