@@ -13,8 +13,8 @@ USUAL_FIGURES = ("ratio", "cpu_ns", "aion_ns", "value_ns", "ns", "ns_a_task", "b
 
 def params_of(line):
     """
-    What names a line besides its bench: {key: value}, in the line's order. A comparison with the best of the peers is one
-    measurement, whichever of them it was.
+    What names a line besides its bench: {key: value}, in the line's order. A comparison with the best of the peers is
+    one measurement, whichever of them it was.
     """
     params = {key: line[key] for key in line.get("of", ()) if key in line and key != "peer"}
     if "peer" in line:
@@ -132,7 +132,7 @@ def cases_of(report):
     for entry in report["lines"]:
         line, program = entry["line"], entry["program"]
         if line.get("measure") == "missing":
-            complaint = f"{program}: {line.get('side')} is left out, {line.get('package')} was not there when this was built"
+            complaint = f"{program}: {line.get('side')} is left out, {line.get('package')} was not there at the build"
             if complaint not in complaints:
                 complaints.append(complaint)
             continue

@@ -48,7 +48,8 @@ def commit(top):
 def build(build_dir):
     """The compiler and how it was called for the library."""
     compiler = found(r"^CMAKE_C_COMPILER:\w+=(.*)", text_of(build_dir / "CMakeCache.txt"), "cc")
-    flags = found(r"^build lib/CMakeFiles/\S*\.c\.o:[^\n]*\n(?:  [^\n]*\n)*?  FLAGS = (.*)", text_of(build_dir / "build.ninja"))
+    rules = text_of(build_dir / "build.ninja")
+    flags = found(r"^build lib/CMakeFiles/\S*\.c\.o:[^\n]*\n(?:  [^\n]*\n)*?  FLAGS = (.*)", rules)
     return {
         "compiler": (output_of(compiler, "--version") or "unknown").splitlines()[0],
         "flags": re.sub(r"-(?:iquote|isystem|I) ?\S+ ?", "", flags),  # the options that count, without the folders

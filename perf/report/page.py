@@ -8,11 +8,13 @@ from table import COLUMNS, problems, row_of, summary
 STYLE = """
 :root { color-scheme: light dark; --back: #ffffff; --text: #1d2127; --dim: #5a6370; --rule: #d9dee5; --panel: #f6f8fa;
 	--good: #0b7a53; --bad: #c2410c; --open: #8a6d00; --beyond: #c2410c14; --within: #0b7a531c;
-	--s0: #0b62b5; --s1: #c2410c; --s2: #0b7a53; --s3: #9a3f86; --s4: #8a6d00; --s5: #0e7c90; --s6: #6b4fbb; --s7: #5a6370; --s8: #7a4a1e; }
+	--s0: #0b62b5; --s1: #c2410c; --s2: #0b7a53; --s3: #9a3f86; --s4: #8a6d00; --s5: #0e7c90; --s6: #6b4fbb;
+	--s7: #5a6370; --s8: #7a4a1e; }
 @media (prefers-color-scheme: dark) {
 :root { --back: #14171c; --text: #e4e8ee; --dim: #a0a9b6; --rule: #343b46; --panel: #1b2027;
 	--good: #43d39e; --bad: #ff9361; --open: #e3c542; --beyond: #ff936120; --within: #43d39e22;
-	--s0: #5db4ff; --s1: #ff9361; --s2: #43d39e; --s3: #eb9fd6; --s4: #e3c542; --s5: #5fd3e6; --s6: #b7a3f7; --s7: #a0a9b6; --s8: #c9a27e; } }
+	--s0: #5db4ff; --s1: #ff9361; --s2: #43d39e; --s3: #eb9fd6; --s4: #e3c542; --s5: #5fd3e6; --s6: #b7a3f7;
+	--s7: #a0a9b6; --s8: #c9a27e; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 24px 20px 60px; max-width: 1010px; background: var(--back); color: var(--text);
 	font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; }
@@ -23,22 +25,26 @@ dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
 figure { margin: 0; padding: 12px 14px; background: var(--panel); border: 1px solid var(--rule); border-radius: 6px;
 	overflow-x: auto; }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(460px, 100%), 1fr)); gap: 14px; }
-.legend { display: flex; flex-wrap: wrap; gap: 2px 16px; list-style: none; margin: 4px 0; padding: 0; font-size: 12.5px; }
+.legend { display: flex; flex-wrap: wrap; gap: 2px 16px; list-style: none; margin: 4px 0; padding: 0;
+	font-size: 12.5px; }
 .legend li::before { content: ""; display: inline-block; width: 16px; border-top: 3px solid var(--c); margin-right: 6px;
 	vertical-align: middle; }
 .legend .dashed::before { border-top-style: dashed; }
-svg { display: block; max-width: none; font: 12px system-ui, "DejaVu Sans", sans-serif; } svg text { fill: var(--text); }
+svg { display: block; max-width: none; font: 12px system-ui, "DejaVu Sans", sans-serif; }
+svg text { fill: var(--text); }
 svg .tick { fill: var(--dim); } svg .name { fill: var(--dim); font-style: italic; } svg .area { font-weight: 700; }
 .grid { stroke: var(--rule); stroke-width: 1; } .bar { stroke: var(--text); stroke-width: 1.5; }
 .beyond { fill: var(--beyond); } .within { fill: var(--within); }
-.mark { fill: var(--c); stroke: var(--panel); stroke-width: 1; } .whisker { stroke: var(--c); stroke-width: 2; opacity: .55; }
+.mark { fill: var(--c); stroke: var(--panel); stroke-width: 1; }
+.whisker { stroke: var(--c); stroke-width: 2; opacity: .55; }
 .curve { fill: none; stroke: var(--c); stroke-width: 2; } svg .dashed { stroke-dasharray: 6 4; }
 .passed { --c: var(--good); } .failed { --c: var(--bad); } .unsure { --c: var(--open); }
 .s0 { --c: var(--s0); } .s1 { --c: var(--s1); } .s2 { --c: var(--s2); } .s3 { --c: var(--s3); }
 .s4 { --c: var(--s4); } .s5 { --c: var(--s5); } .s6 { --c: var(--s6); } .s7 { --c: var(--s7); } .s8 { --c: var(--s8); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 3px 10px 3px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th { color: var(--dim); font-weight: 600; } td.right, th.right { text-align: right; } td.passed, td.failed, td.unsure { color: var(--c); font-weight: 600; }
+th { color: var(--dim); font-weight: 600; } td.right, th.right { text-align: right; }
+td.passed, td.failed, td.unsure { color: var(--c); font-weight: 600; }
 tr.area td { padding-top: 14px; font-weight: 700; } .trouble { border-left: 4px solid var(--bad); padding-left: 12px; }
 """
 
@@ -76,22 +82,24 @@ def table_of(cases):
             name = "right" if i in right else verdict_class(cell) if COLUMNS[i] == "verdict" else ""
             cells.append(f'<td class="{name}">{esc(cell)}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{chr(10).join(rows)}\n</tbody></table></div>'
+    body = "\n".join(rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
 
 
 def facts(report):
     machine, build = report["machine"], report["build"]
     kind = "virtual" if machine["virtual"] else "not virtual"
     done = sorted({entry["round"] for entry in report["lines"]})
+    quick = ", quick" if report["quick"] else ""
     return {
         "date": report["date"],
-        "machine": f"{machine['cpu']}, {machine['cpus']} CPUs ({kind}), {machine['memory_gib']} GiB, governor {machine['governor']}, "
-                   f"load {machine['load']:.2f} at the start",
+        "machine": f"{machine['cpu']}, {machine['cpus']} CPUs ({kind}), {machine['memory_gib']} GiB, "
+                   f"governor {machine['governor']}, load {machine['load']:.2f} at the start",
         "kernel": machine["kernel"],
         "commit": report["commit"],
         "compiler": f"{build['compiler']}; {build['flags']}",
         "libraries": f"{build['libc']}, liburing {build['liburing']}",
-        "rounds": f"{len(done)} of {report['rounds']}{', quick' if report['quick'] else ''}, {report['seconds']:.0f} s in all",
+        "rounds": f"{len(done)} of {report['rounds']}{quick}, {report['seconds']:.0f} s in all",
     }
 
 
@@ -102,18 +110,24 @@ def page_of(report):
     body.append("<dl>" + "".join(f"<dt>{esc(k)}</dt><dd>{esc(v)}</dd>" for k, v in facts(report).items()) + "</dl>")
     body += [f"<p>{esc(text)}.</p>" for text in summary(cases)]
     if trouble:
-        body.append('<div class="trouble"><p>Not all went well:</p><ul>' + "".join(f"<li>{esc(t)}</li>" for t in trouble) + "</ul></div>")
-    body.append(section("Bars", "A bar is what must hold on the reference machine.", plots.overview(cases), panels=False))
-    body.append(section("Awaited operations over concurrency", "Nanoseconds an operation; bars from the least to the greatest round.",
+        items = "".join(f"<li>{esc(text)}</li>" for text in trouble)
+        body.append(f'<div class="trouble"><p>Not all went well:</p><ul>{items}</ul></div>')
+    body.append(section("Bars", "A bar is what must hold on the reference machine.", plots.overview(cases), False))
+    body.append(section("Awaited operations over concurrency",
+                        "Nanoseconds an operation; bars from the least to the greatest round.",
                         plots.sweeps(cases, lambda bench, work: work == "in_flight")))
-    body.append(section("Latency", "Percentiles for each side under the same load; medians of the rounds, and their range.",
+    body.append(section("Latency",
+                        "Percentiles for each side under the same load; medians of the rounds, and their range.",
                         plots.latencies(cases)))
-    body.append(section("Cost over work", "What one unit costs as there is more of it: tasks, timers, connections, cores.",
+    body.append(section("Cost over work",
+                        "What one unit costs as there is more of it: tasks, timers, connections, cores.",
                         plots.sweeps(cases, lambda bench, work: work != "in_flight")))
-    body.append(section("Spread", "Whether another run would say the same.", plots.spread(cases), panels=False))
-    body.append("<h2>All figures</h2><p class=\"dim\">Medians of the rounds. \"To raw\" and \"to peer\" are the ratios that the program "
-                "prints: aion over the raw way, or over the best of the peers. \"pass?\" and \"short?\": rounds lie on both sides of the bar.</p>")
+    body.append(section("Spread", "Whether another run would say the same.", plots.spread(cases), False))
+    body.append('<h2>All figures</h2><p class="dim">Medians of the rounds. "To raw" and "to peer" are the ratios that '
+                'the program prints: aion over the raw way, or over the best of the peers. "pass?" and "short?": rounds lie '
+                "on both sides of the bar.</p>")
     body.append(table_of(cases))
     inside = "\n".join(body)
-    return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width">'
             f"<title>aion: what it costs</title><style>{STYLE}</style></head>\n<body>\n{inside}\n</body></html>\n")

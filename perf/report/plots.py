@@ -7,7 +7,7 @@ import statistics
 
 import svg
 from lines import AGREE
-from table import number
+from table import bar_text, number
 
 # Parameters that say how much work there is at once, or how much runs side by side.
 WORK = ("in_flight", "tasks", "timers", "conns", "workers", "files", "capacity")
@@ -92,7 +92,7 @@ def overview(cases):
     if not drawn:
         return []
     left = svg.width_of(case.name for case in drawn) + 12
-    notes = {id(case): f"{number(case.value)}, bar {'≥' if case.at_least else '≤'} {number(case.bar)}" for case in drawn}
+    notes = {id(case): f"{number(case.value)}, bar {bar_text(case)}" for case in drawn}
     right = WIDTH - svg.width_of(notes.values()) - 12
     areas = list(dict.fromkeys(case.area for case in drawn))
     height = 30 + ROW * (len(drawn) + len(areas)) + 30
@@ -116,7 +116,8 @@ def overview(cases):
     text = ("Left of the line holds, right of it falls short; where more is better the figure is turned over. "
             "The bars go from the least round to the greatest.")
     if zero:
-        text += f" Not drawn are {len(zero)} figures whose bar is 0, of which {sum(c.holds(c.value) for c in zero)} hold it."
+        holding = sum(case.holds(case.value) for case in zero)
+        text += f" Not drawn are {len(zero)} figures whose bar is 0, of which {holding} hold it."
     legend = [("passed", "holds"), ("failed", "falls short"), ("unsure", "rounds lie on both sides of the bar")]
     return [Figure("Figures and their bars", text, legend, picture.text_of())]
 
@@ -137,7 +138,8 @@ def overview_row(picture, case, x, y, left, right, note):
 
 def spread(cases):
     """How far the rounds of a figure lie apart."""
-    drawn = [case for case in cases if (case.bar is not None or "ratio" in case.last) and case.off() not in (None, math.inf) and case.value]
+    counted = [case for case in cases if case.bar is not None or "ratio" in case.last]
+    drawn = [case for case in counted if case.value and case.off() not in (None, math.inf)]
     if not drawn:
         return []
     limit = 0.25
@@ -185,7 +187,7 @@ def latencies(cases):
         group.sort(key=lambda case: side_order(case.params["side"]))
         series = [Series(case.params["side"], [point(i, case, key) for i, (key, _) in enumerate(PERCENTILES)], colour)
                   for colour, case in enumerate(group)]
-        title = f"{bench}: " + ", ".join(value if isinstance(value, str) else f"{key} {number(value)}" for key, value in load)
+        title = f"{bench}: " + ", ".join(load_text(load))
         figures.append(panel(title, "", series, "percentile", range(len(PERCENTILES)),
                              [text for _, text in PERCENTILES], "µs"))
     return figures
@@ -201,16 +203,29 @@ def sweeps(cases, wanted=lambda bench, work: True):
         key = next((key for key in COSTS if case.series(key)), None)
         for work in WORK:
             if key and work in case.params and wanted(case.bench, work):
-                rest = {k: v for k, v in case.params.items() if k != work}
-                facet = tuple((k, v) for k, v in rest.items() if not isinstance(v, str))
-                name = ", ".join(v for k, v in rest.items() if isinstance(v, str) and (k, v) != ("measure", "side"))
-                groups.setdefault((case.bench, work, key, facet), collections.OrderedDict()).setdefault(name, []).append(case)
+                name, facet = parts(case, work)
+                group = groups.setdefault((case.bench, work, key, facet), collections.OrderedDict())
+                group.setdefault(name, []).append(case)
     return [sweep(*group, curves) for group, curves in groups.items() if any(len(c) > 1 for c in curves.values())]
 
 
+def parts(case, work):
+    """The name of a case's curve, and what tells its chart from others: sides have charts of their own for the rest."""
+    rest = {k: v for k, v in case.params.items() if k not in (work, "measure")}
+    if "side" in rest:
+        return rest["side"], tuple((k, v) for k, v in rest.items() if k != "side")
+    name = ", ".join(v for v in rest.values() if isinstance(v, str))
+    return name, tuple((k, v) for k, v in rest.items() if not isinstance(v, str))
+
+
+def load_text(params):
+    return [value if isinstance(value, str) else f"{key} {number(value)}" for key, value in params]
+
+
 def sweep(bench, work, key, facet, curves):
-    curves = {name: sorted(group, key=lambda case: case.params[work]) for name, group in curves.items() if len(group) > 1}
-    ratios = [case.median("ratio") for group in curves.values() for case in group if case.series("raw_ns") and case.series("ratio")]
+    curves = {name: sorted(group, key=lambda c: c.params[work]) for name, group in curves.items() if len(group) > 1}
+    both = [case for group in curves.values() for case in group if case.series("raw_ns") and case.series("ratio")]
+    ratios = [case.median("ratio") for case in both]
     with_raw = key == "aion_ns" and len(curves) <= 3 and bool(ratios) and 1 / 3 < statistics.median(ratios) < 3
     series = []
     for i, (name, group) in enumerate(sorted(curves.items(), key=lambda item: side_order(item[0]))):
@@ -220,6 +235,7 @@ def sweep(bench, work, key, facet, curves):
             raw = [point(case.params[work], case, "raw_ns") for case in group if case.series("raw_ns")]
             series.append(Series(f"raw {name}".strip(), raw, i if len(curves) > 1 else 1, True))
     values = sorted({p[0] for one in series for p in one.points})
-    title = ", ".join([f"{bench} over {work.replace('_', ' ')}"] + [f"{k} {number(v)}" for k, v in facet])
+    title = ", ".join([f"{bench} over {work.replace('_', ' ')}"] + load_text(facet))
     x_log = values[0] > 0 and values[-1] / values[0] > 4
-    return panel(title, "", series, work.replace("_", " "), values, [svg.tick_text(v) for v in values], key_text(key), x_log)
+    texts = [svg.tick_text(value) for value in values]
+    return panel(title, "", series, work.replace("_", " "), values, texts, key_text(key), x_log)

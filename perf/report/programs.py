@@ -31,9 +31,9 @@ def first_comment(text):
 def program_of(name, text):
     comment = first_comment(text)
     area = re.search(r"\bArea: ([a-z-]+)\.", comment)
-    args = {word: re.search(rf"\b{word}: ((?:-[a-z] \d+ ?)+)\.", comment) for word in ("Round", "Quick")}
-    chosen_args = {word: shlex.split(args[word].group(1)) if args[word] else usual for word, usual in USUAL_ARGS.items()}
-    return Program(name, area.group(1) if area else "other", chosen_args["Round"], chosen_args["Quick"],
+    args = {word: re.search(rf"\b{word}: ((?:-[a-z] \d+ ?)+)\.", comment) for word in USUAL_ARGS}
+    args = {word: shlex.split(match.group(1)) if match else USUAL_ARGS[word] for word, match in args.items()}
+    return Program(name, area.group(1) if area else "other", args["Round"], args["Quick"],
                    re.search(r"\bOnce\.", comment) is not None)
 
 
@@ -72,10 +72,16 @@ def stop(child):
     child.wait()
 
 
+def status_text(code):
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit status {code}" if code else "ok"
+
+
 def run(path, args, directory, limit_s):
     """
-    Runs a program. Returns (status, lines, notes, seconds): "ok" or what went wrong, the objects that it printed, and what
-    it said besides. What it printed before it failed counts.
+    Runs a program. Returns (status, lines, notes, seconds): "ok" or what went wrong, the objects that it printed, and
+    what it said besides. What it printed before it failed counts.
     """
     start = time.monotonic()
     output = open(os.path.join(directory, "stdout"), "w+b")
@@ -90,7 +96,7 @@ def run(path, args, directory, limit_s):
             return f"not started: {error.strerror}", [], [], 0.0
         try:
             code = child.wait(timeout=max(limit_s, 1))
-            status = "ok" if code == 0 else f"exit status {code}" if code > 0 else f"killed by {signal.Signals(-code).name}"
+            status = status_text(code)
         except subprocess.TimeoutExpired:
             status = f"stopped after {limit_s:.0f} s"
         finally:

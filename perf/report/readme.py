@@ -30,28 +30,29 @@ def plain(value):
     return f"{value:g}"
 
 
-# One row a measure: (text, program and what the raw way is, key of aion's figure, how to write it, key of the raw one or
-# a text, how, the cases). A case is the bench and those of its parameters that tell it from others.
+# One row a measure: (text, program and what the raw way is, key of aion's figure, how to write it, key of the raw one
+# or a text, how, the cases). A case is the bench and those of its parameters that tell it from others.
 ROWS = (
     ("awaited NOP, 1 / 8 / 32 / 128 in flight, over raw liburing", "`perf_nop_await`", "ratio", ratio, "raw_ns", ns,
      [("nop", {"in_flight": n}) for n in (1, 8, 32, 128)]),
-    ("task switch, one call site, 2 / 1000 tasks", "`perf_task_switch` (threads: `sched_yield()`)", "aion_ns", ns, "raw_ns", ns,
-     [("switch", {"sites": "one", "tasks": n}) for n in (2, 1000)]),
+    ("task switch, one call site, 2 / 1000 tasks", "`perf_task_switch` (threads: `sched_yield()`)",
+     "aion_ns", ns, "raw_ns", ns, [("switch", {"sites": "one", "tasks": n}) for n in (2, 1000)]),
     ("spawn + run + join, one at a time / 1000 queued", "`perf_task_spawn` (threads)", "aion_ns", ns, "raw_ns", ns,
      [("spawn", {"how": "queued"}), ("spawn", {"how": "many_run"})]),
     ("resident memory a suspended task, a million tasks", "`perf_task_memory` (threads, without the kernel's stack)",
      "aion_bytes", kib, "raw_bytes", kib, [("memory", {"wait": "future", "tasks": 1000000})]),
-    ("a million timers: arm / cancel / fire", "`perf_timer_wheel` (kernel timers, a thousand)", "aion_ns", ns, "raw_ns", ns,
+    ("a million timers: arm / cancel / fire", "`perf_timer_wheel` (kernel timers, a thousand)",
+     "aion_ns", ns, "raw_ns", ns,
      [("timer", {"phase": phase, "timers": 1000000}) for phase in ("arm", "cancel", "fire")]),
-    ("hot 4 KiB reads, one at a time over `pread(2)` / 32 tasks over raw liburing, rates", "`perf_read_random`", "ratio", ratio,
-     "1", None, [("read_random", {"mode": "hot", "in_flight": n}) for n in (1, 32)]),
+    ("hot 4 KiB reads, one at a time over `pread(2)` / 32 tasks over raw liburing, rates", "`perf_read_random`",
+     "ratio", ratio, "1", None, [("read_random", {"mode": "hot", "in_flight": n}) for n in (1, 32)]),
     ("4 KiB files, `aio-cat` over `xargs cat`, cold / hot", "`perf_files_small`", "ratio", times, "1", None,
      [("files_small", {"variant": variant}) for variant in ("cold", "hot")]),
     ("echo, 64 connections, 64 bytes: the server's CPU time over io_uring by hand / messages a second over epoll",
      "`perf_echo_rate`", "ratio", ratio, "1", None,
      [("echo", {"measure": measure, "conns": 64, "bytes": 64}) for measure in ("server_cpu", "rate")]),
-    ("allocations an awaited operation, once warm (all kinds, the most)", "`perf_alloc_count`", "allocations_each", plain, "", None,
-     [("alloc_count", {})]),
+    ("allocations an awaited operation, once warm (all kinds, the most)", "`perf_alloc_count`",
+     "allocations_each", plain, "", None, [("alloc_count", {})]),
 )
 
 
@@ -64,7 +65,8 @@ def figure(cases, wanted, key, write):
     """The figures of a cell, slash by slash; what was not measured is a dash."""
     texts = []
     for bench, params in wanted:
-        known = [case.median(key) for case in find(cases, bench, params) if case.median(key) is not None and is_judged(bench, case)]
+        known = [case.median(key) for case in find(cases, bench, params) if is_judged(bench, case)]
+        known = [value for value in known if value is not None]
         texts.append(write(max(known)) if known else "–")
     return " / ".join(texts)
 
@@ -81,8 +83,9 @@ def text_of(report):
     kind = "virtual machine" if machine["virtual"] else "machine"
     out = [
         BEGIN,
-        f"Measured {report['date'][:10]} on a {machine['cpus']}-CPU {kind} ({machine['cpu']}), kernel {machine['kernel']}, commit",
-        f"{report['commit']}, {report['build']['compiler']}: medians of {done} {'rounds' if done != 1 else 'round'}.",
+        f"Measured {report['date'][:10]} on a {machine['cpus']}-CPU {kind} ({machine['cpu']}),",
+        f"kernel {machine['kernel']}, commit {report['commit']}, {report['build']['compiler']}:",
+        f"medians of {done} {'rounds' if done != 1 else 'round'}, load {machine['load']:.1f} at the start.",
         "",
         "| measure | aion | the raw way | program |",
         "|---|---|---|---|",
@@ -91,11 +94,12 @@ def text_of(report):
         raw_text = figure(cases, wanted, raw, write_raw) if write_raw else raw
         out.append(f"| {text} | {figure(cases, wanted, key, write)} | {raw_text} | {program} |")
     judged = [case for case in cases if case.verdict()]
-    loose = [case for case in judged if not case.agrees()]
+    passed = [case for case in judged if case.verdict().startswith("pass")]
+    loose = [case for case in judged if not case.agrees() and not case.once]
     out += [
         "",
-        f"{sum(case.verdict().startswith('pass') for case in judged)} of {len(judged)} bars of `perf/` held; the rounds of "
-        f"{len(judged) - len(loose)} of these agreed within 5 %.",
+        f"{len(passed)} of {len(judged)} bars of `perf/` held; the rounds of {len(judged) - len(loose)} of these figures",
+        "agreed within 5 %.",
         END,
     ]
     return "\n".join(out)

@@ -32,7 +32,7 @@ def arguments():
                         help=f"areas ({', '.join(programs.AREAS)}) or parts of programs' names; all by default")
     parser.add_argument("--quick", action="store_true", help="less of everything, within two minutes")
     parser.add_argument("--rounds", type=int, help=f"{FULL['rounds']} by default, {QUICK['rounds']} with --quick")
-    parser.add_argument("--limit", type=float, metavar="SECONDS", help="no program starts that would end after this time")
+    parser.add_argument("--limit", type=float, metavar="SECONDS", help="nothing starts that would end after this time")
     parser.add_argument("--cpu", type=int, help="the CPU that programs are pinned to (the last one by default)")
     parser.add_argument("--lines", action="store_true", help="also show each line as it comes")
     parser.add_argument("--list", action="store_true", help="show the areas and their programs")
@@ -170,7 +170,8 @@ def main():
         print("\n".join(f"{program.area:12} {program.name}" for program in picked))
         return 0
     if unknown:
-        sys.exit(f"tools/dev perf: neither an area nor part of a program's name: {', '.join(unknown)} (--list shows both)")
+        words = ", ".join(unknown)
+        sys.exit(f"tools/dev perf: neither an area nor part of a program's name: {words} (--list shows both)")
     signal.signal(signal.SIGTERM, interrupt)
     session = Session(options, picked)
     interrupted = False

@@ -67,7 +67,8 @@ class Picture:
         self.parts.append(f'<line class="{name}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
 
     def box(self, x, y, width, height, name):
-        self.parts.append(f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{height:.1f}"/>')
+        size = f'width="{max(width, 0):.1f}" height="{height:.1f}"'
+        self.parts.append(f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" {size}/>')
 
     def text(self, x, y, text, anchor="start", name=""):
         self.parts.append(f'<text class="{name}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{esc(text)}</text>')
@@ -76,13 +77,14 @@ class Picture:
         self.parts.append(f'<polyline class="{name}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>')
 
     def dot(self, x, y, name, tip, radius=4):
-        self.parts.append(f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"><title>{esc(tip)}</title></circle>')
+        title = f"<title>{esc(tip)}</title>"
+        self.parts.append(f'<circle class="{name}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{title}</circle>')
 
     def arrow(self, x, y, name, tip, left):
         """A mark for what lies beyond the end of the axis."""
         d = -7 if left else 7
-        self.parts.append(
-            f'<polygon class="{name}" points="{x - d},{y - 4} {x - d},{y + 4} {x},{y}"><title>{esc(tip)}</title></polygon>')
+        points = f"{x - d:.1f},{y - 4:.1f} {x - d:.1f},{y + 4:.1f} {x:.1f},{y:.1f}"
+        self.parts.append(f'<polygon class="{name}" points="{points}"><title>{esc(tip)}</title></polygon>')
 
     def text_of(self):
         inside = "\n".join(self.parts)

@@ -19,7 +19,13 @@ def number(value):
         if size >= limit:
             scale = {"G": 1e9, "M": 1e6, "k": 1e3}[unit]
             return f"{value / scale:.4g} {unit}"
-    return f"{value:.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.3g}" if size < 10 else f"{value:.1f}"
+    if size < 10:
+        return f"{value:.3g}"
+    return f"{value:.{0 if size >= 1000 else 1}f}"
+
+
+def bar_text(case):
+    return "" if case.bar is None else ("≥ " if case.at_least else "≤ ") + number(case.bar)
 
 
 def spread_text(case):
@@ -44,7 +50,7 @@ def row_of(case):
         f"{number(min(values))}–{number(max(values))}" if len(values) > 1 else "",
         "" if over_peer else ratio,
         ratio if over_peer else "",
-        "" if case.bar is None else ("≥ " if case.at_least else "≤ ") + number(case.bar),
+        bar_text(case),
         case.verdict(),
         spread_text(case),
     )
@@ -53,10 +59,11 @@ def row_of(case):
 def lay_out(rows, right):
     """Rows of texts in columns; right: which are aligned to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
-        for row in rows
-    ]
+
+    def laid_out(i, cell):
+        return cell.rjust(widths[i]) if i in right else cell.ljust(widths[i])
+
+    return ["  ".join(laid_out(i, cell) for i, cell in enumerate(row)).rstrip() for row in rows]
 
 
 def summary(cases):
@@ -70,7 +77,8 @@ def summary(cases):
     if open_:
         text[0] += f", {len(open_)} undecided: rounds lie on both sides"
     if loose:
-        text.append(f"rounds further than {AGREE * 100:.0f} % from their median: {len(loose)} of {len(judged)} figures with a bar")
+        text.append(f"rounds further than {AGREE * 100:.0f} % from their median: "
+                    f"{len(loose)} of {len(judged)} figures with a bar")
     if once:
         text.append(f"one round only, so it is unknown how far another would differ: {len(once)} figures with a bar")
     return text
@@ -92,8 +100,10 @@ def problems(report, complaints):
                 for nth in rounds:
                     late[nth] = late.get(nth, 0) + 1
             elif status != "ok":
-                text.append(f"{program['name']}, {'rounds' if len(rounds) > 1 else 'round'} {', '.join(map(str, rounds))}: {status}")
-    text += [f"round {nth}: {NO_TIME} for {nr} of {len(report['programs'])} programs" for nth, nr in sorted(late.items())]
+                word = "rounds" if len(rounds) > 1 else "round"
+                text.append(f"{program['name']}, {word} {', '.join(map(str, rounds))}: {status}")
+    total = len(report["programs"])
+    text += [f"round {nth}: {NO_TIME} for {nr} of {total} programs" for nth, nr in sorted(late.items())]
     return text
 
 
