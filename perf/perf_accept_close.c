@@ -9,7 +9,7 @@
  *	accept	one task: aion_listener_accept(), aion_close(), which is waited for
  * The clients are slower than the server; so the CPU's time is what tells.
  *
- * Area: socket. Round: -r 3. Quick: -r 1.
+ * Area: socket. Round: -r 2. Quick: -r 1.
  */
 #include <errno.h>
 #include <netinet/in.h>

@@ -9,7 +9,7 @@
  *	perf_echo_rate count SIDE NR	serves NR messages of 64 bytes to 64 connections of a process of its own, then
  *					ends: the difference between two lengths under callgrind is what a message costs
  *
- * Area: socket. Round: -r 3. Quick: -r 1.
+ * Area: socket. Round: -r 2. Quick: -r 1 64 64.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
  * each and one enter for all. Another thread reads. CPU time of the sender, nanoseconds a message; the switch between
  * the tasks is part of it.
  *
- * Area: socket. Round: -r 3. Quick: -r 1.
+ * Area: socket. Round: -r 2. Quick: -r 1.
  */
 #include <errno.h>
 #include <netinet/in.h>

@@ -188,6 +188,9 @@ class Sources(unittest.TestCase):
         program = programs.program_of("perf_x", text)
         wanted = ("small-files", ["-r", "2", "-s", "64"], ["-r", "1"])
         self.assertEqual((program.area, program.round_args, program.quick_args), wanted)
+        program = programs.program_of("perf_x", "/*\n * Area: socket. Quick: -r 1 64 16384. Once.\n */\n")
+        self.assertEqual((program.quick_args, program.once, program.not_quick), (["-r", "1", "64", "16384"], True, False))
+        self.assertTrue(programs.program_of("perf_x", "/*\n * Area: ring. Not quick.\n */\n").not_quick)
         program = programs.program_of("perf_x", "/*\n * Area: ring.\n */\n")
         self.assertEqual((program.area, program.round_args, program.quick_args), ("ring", ["-r", "3"], ["-r", "1"]))
         self.assertEqual(programs.program_of("perf_x", "int x;").area, "other")
@@ -284,6 +287,13 @@ class Runs(unittest.TestCase):
         self.assertIn("interrupted", text)
         with self.assertRaises(ProcessLookupError):
             os.kill(int((self.path / "pid").read_text()), 0)
+
+    def test_what_takes_long_is_left_out_of_a_quick_run_and_said(self):
+        self.program("perf_a", f"echo '{nop(1, 1.0)}'", " Not quick.")
+        self.program("perf_b", f"echo '{nop(2, 1.0)}'")
+        done, report = self.run_all("--quick", "--rounds", "1")
+        self.assertEqual(self.statuses(report), {"perf_b": ["ok"]})
+        self.assertIn("not in a quick run: perf_a", done.stdout)
 
     def test_an_unknown_name_is_an_error(self):
         self.program("perf_a", "true")

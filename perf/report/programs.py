@@ -20,6 +20,7 @@ class Program:
     area: str  # "Area: ring." in the first comment
     round_args: list  # "Round: -r 9." there: the options of a round
     quick_args: list  # "Quick: -r 2.": of a round of --quick
+    not_quick: bool = False  # "Not quick.": --quick leaves it out
     once: bool = False  # "Once.": what it measures is the same each time, so it runs after the rounds
 
 
@@ -31,10 +32,10 @@ def first_comment(text):
 def program_of(name, text):
     comment = first_comment(text)
     area = re.search(r"\bArea: ([a-z-]+)\.", comment)
-    args = {word: re.search(rf"\b{word}: ((?:-[a-z] \d+ ?)+)\.", comment) for word in USUAL_ARGS}
+    args = {word: re.search(rf"\b{word}: ((?:-[a-z] |\d+ ?)+)\.", comment) for word in USUAL_ARGS}
     args = {word: shlex.split(match.group(1)) if match else USUAL_ARGS[word] for word, match in args.items()}
     return Program(name, area.group(1) if area else "other", args["Round"], args["Quick"],
-                   re.search(r"\bOnce\.", comment) is not None)
+                   "Not quick." in comment, "Once." in comment)
 
 
 def area_rank(program):
