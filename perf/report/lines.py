@@ -8,7 +8,7 @@ AGREE = 0.05  # rounds agree if none lies further than this from their median
 # Keys that are neither parameters nor figures.
 NO_FIGURES = {"bench", "of", "bound", "verdict", "runs", "disturbed", "bar", "value", "min", "max"}
 # Which figure stands for a line without a bar: the first of these that it has.
-USUAL_FIGURES = ("ratio", "cpu_ns", "aion_ns", "value_ns", "ns", "ns_a_task", "bytes_each", "aion_bytes", "over_raw")
+USUAL_FIGURES = ("ratio", "ns", "cpu_ns", "aion_ns", "value_ns", "ns_a_task", "bytes_each", "aion_bytes", "over_raw")
 
 
 def params_of(line):
@@ -26,6 +26,8 @@ def name_of(line):
     """One text for what a line measures, the same in every round."""
     words = [line["bench"]]
     for key, value in params_of(line).items():
+        if key == "measure" and value in ("side", "peer"):  # which other words say
+            continue
         words.append(str(value) if isinstance(value, str) else f"{key}={value:g}" if value < 1e6 else f"{key}={value}")
     return " ".join(words)
 

@@ -9,12 +9,12 @@ STYLE = """
 :root { color-scheme: light dark; --back: #ffffff; --text: #1d2127; --dim: #5a6370; --rule: #d9dee5; --panel: #f6f8fa;
 	--good: #0b7a53; --bad: #c2410c; --open: #8a6d00; --beyond: #c2410c14; --within: #0b7a531c;
 	--s0: #0b62b5; --s1: #c2410c; --s2: #0b7a53; --s3: #9a3f86; --s4: #8a6d00; --s5: #0e7c90; --s6: #6b4fbb;
-	--s7: #5a6370; --s8: #7a4a1e; }
+	--s7: #5a6370; --s8: #7a4a1e; --s9: #b0156a; }
 @media (prefers-color-scheme: dark) {
 :root { --back: #14171c; --text: #e4e8ee; --dim: #a0a9b6; --rule: #343b46; --panel: #1b2027;
 	--good: #43d39e; --bad: #ff9361; --open: #e3c542; --beyond: #ff936120; --within: #43d39e22;
 	--s0: #5db4ff; --s1: #ff9361; --s2: #43d39e; --s3: #eb9fd6; --s4: #e3c542; --s5: #5fd3e6; --s6: #b7a3f7;
-	--s7: #a0a9b6; --s8: #c9a27e; } }
+	--s7: #a0a9b6; --s8: #c9a27e; --s9: #ff7ab8; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 24px 20px 60px; max-width: 1010px; background: var(--back); color: var(--text);
 	font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; }
@@ -37,10 +37,13 @@ svg .tick { fill: var(--dim); } svg .name { fill: var(--dim); font-style: italic
 .beyond { fill: var(--beyond); } .within { fill: var(--within); }
 .mark { fill: var(--c); stroke: var(--panel); stroke-width: 1; }
 .whisker { stroke: var(--c); stroke-width: 2; opacity: .55; }
-.curve { fill: none; stroke: var(--c); stroke-width: 2; } svg .dashed { stroke-dasharray: 6 4; }
+.curve { fill: none; stroke: var(--c); stroke-width: 2; }
+svg .bold { stroke-width: 3.5; } .span { stroke: var(--rule); stroke-width: 2; }
+svg .dashed { stroke-dasharray: 6 4; }
 .passed { --c: var(--good); } .failed { --c: var(--bad); } .unsure { --c: var(--open); }
 .s0 { --c: var(--s0); } .s1 { --c: var(--s1); } .s2 { --c: var(--s2); } .s3 { --c: var(--s3); }
-.s4 { --c: var(--s4); } .s5 { --c: var(--s5); } .s6 { --c: var(--s6); } .s7 { --c: var(--s7); } .s8 { --c: var(--s8); }
+.s4 { --c: var(--s4); } .s5 { --c: var(--s5); } .s6 { --c: var(--s6); } .s7 { --c: var(--s7); }
+.s8 { --c: var(--s8); } .s9 { --c: var(--s9); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 3px 10px 3px 0; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { color: var(--dim); font-weight: 600; } td.right, th.right { text-align: right; }
@@ -124,8 +127,8 @@ def page_of(report):
                         plots.sweeps(cases, lambda bench, work: work != "in_flight")))
     body.append(section("Spread", "Whether another run would say the same.", plots.spread(cases), False))
     body.append('<h2>All figures</h2><p class="dim">Medians of the rounds. "To raw" and "to peer" are the ratios that '
-                'the program prints: aion over the raw way, or over the best of the peers. "pass?" and "short?": rounds lie '
-                "on both sides of the bar.</p>")
+                'the program prints: aion over the raw way, or over the best of the peers. "pass?" and "short?": rounds '
+                "lie on both sides of the bar.</p>")
     body.append(table_of(cases))
     inside = "\n".join(body)
     return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -11,7 +11,7 @@ from table import bar_text, number
 
 # Parameters that say how much work there is at once, or how much runs side by side.
 WORK = ("in_flight", "tasks", "timers", "conns", "workers", "files", "capacity")
-COSTS = ("aion_ns", "cpu_ns", "item_ns", "value_ns", "aion_bytes", "bytes_each", "ns", "ns_a_task")
+COSTS = ("aion_ns", "ns", "cpu_ns", "item_ns", "value_ns", "aion_bytes", "bytes_each", "ns_a_task")
 PERCENTILES = (("p50_us", "p50"), ("p99_us", "p99"), ("p999_us", "p99.9"))
 ROW = 20
 WIDTH = 940
@@ -57,12 +57,13 @@ def draw_series(picture, series, x_of, y):
     """Lines with dots at the medians, and bars from the least to the greatest round."""
     legend = []
     for one in series:
-        colour = f"s{one.colour % 9}"
+        colour = f"s{one.colour % 10}"
         dash = " dashed" if one.dashed else ""
+        bold = " bold" if one.name.startswith("aion") and not one.dashed else ""
         legend.append((colour + dash, one.name))
         for x, _, low, high in one.points:
             picture.line(x_of(x), y.place(low), x_of(x), y.place(high), f"whisker {colour}")
-        picture.path([(x_of(x), y.place(middle)) for x, middle, _, _ in one.points], f"curve {colour}{dash}")
+        picture.path([(x_of(x), y.place(middle)) for x, middle, _, _ in one.points], f"curve {colour}{dash}{bold}")
         for x, middle, low, high in one.points:
             tip = f"{one.name}, {x}: {number(middle)} ({number(low)}–{number(high)})"
             picture.dot(x_of(x), y.place(middle), f"mark {colour}", tip, 3.5)
@@ -176,7 +177,7 @@ def side_order(name):
 
 
 def latencies(cases):
-    """Percentiles of round trips: a chart for each load, a curve for each server."""
+    """Percentiles: a chart for each load, a row for each side."""
     loads = collections.OrderedDict()
     for case in cases:
         if all(case.series(key) for key, _ in PERCENTILES) and "side" in case.params:
@@ -185,12 +186,31 @@ def latencies(cases):
     figures = []
     for (bench, load), group in loads.items():
         group.sort(key=lambda case: side_order(case.params["side"]))
-        series = [Series(case.params["side"], [point(i, case, key) for i, (key, _) in enumerate(PERCENTILES)], colour)
-                  for colour, case in enumerate(group)]
-        title = f"{bench}: " + ", ".join(load_text(load))
-        figures.append(panel(title, "", series, "percentile", range(len(PERCENTILES)),
-                             [text for _, text in PERCENTILES], "µs"))
+        figures.append(percentiles(f"{bench}: " + ", ".join(load_text(load)), group))
     return figures
+
+
+def percentiles(title, group):
+    sides = [case.params["side"] for case in group]
+    left, right, top = svg.width_of(sides) + 16, PANEL_WIDTH - 24, 8
+    bottom = top + ROW * len(group) + 4
+    values = [value for case in group for key, _ in PERCENTILES for value in case.series(key) if value > 0]
+    x = svg.Scale(min(values, default=1) / 1.3, max(values, default=1) * 1.3, left, right, log=True)
+    picture = svg.Picture(PANEL_WIDTH, bottom + 42, title)
+    svg.x_axis(picture, x, top, bottom, x.ticks(), [svg.tick_text(tick) for tick in x.ticks()])
+    picture.text((left + right) / 2, bottom + 36, "µs, logarithmic", "middle", "name")
+    for i, case in enumerate(group):
+        y = top + ROW * (i + 0.5) + 2
+        medians = [case.median(key) for key, _ in PERCENTILES]
+        picture.text(left - 10, y + 4, sides[i], "end", "area" if sides[i].startswith("aion") else "")
+        picture.line(x.place(medians[0]), y, x.place(medians[-1]), y, "span")
+        for colour, (key, name) in enumerate(PERCENTILES):
+            series = case.series(key)
+            picture.line(x.place(min(series)), y, x.place(max(series)), y, f"whisker s{colour}")
+            tip = f"{sides[i]}, {name}: {number(medians[colour])} µs ({number(min(series))}–{number(max(series))})"
+            picture.dot(x.place(medians[colour]), y, f"mark s{colour}", tip, 4.5)
+    legend = [(f"s{colour}", name) for colour, (_, name) in enumerate(PERCENTILES)]
+    return Figure(title, "", legend, picture.text_of())
 
 
 def sweeps(cases, wanted=lambda bench, work: True):

@@ -98,8 +98,8 @@ def text_of(report):
     loose = [case for case in judged if not case.agrees() and not case.once]
     out += [
         "",
-        f"{len(passed)} of {len(judged)} bars of `perf/` held; the rounds of {len(judged) - len(loose)} of these figures",
-        "agreed within 5 %.",
+        f"{len(passed)} of {len(judged)} bars of `perf/` held; the rounds of {len(judged) - len(loose)} of these",
+        "figures agreed within 5 %.",
         END,
     ]
     return "\n".join(out)
