@@ -201,9 +201,10 @@ int aion__loop_switch_fresh(struct aion_loop *loop, struct aion_task *self, stru
 	return loop_switch_stack(loop, self, task, task_take_stack(loop, task));
 }
 
-/* For where it is rare. */
+/* For a budget that is used up: it may stand for much computing, so whoever waits for the clock has it read. */
 int aion__loop_yield_outlined(struct aion_loop *loop, struct aion_task *self)
 {
+	loop->clock_is_stale = true;
 	return aion__loop_yield(loop, self);
 }
 

@@ -50,7 +50,7 @@ struct aion_loop {
 	/* below: once a turn at most */
 	int64_t now_ns; /* the clock when it was last read */
 	unsigned clock_turns;
-	bool clock_is_stale; /* an enter has let time pass */
+	bool clock_is_stale; /* an enter, or a task that computes, has let time pass */
 	bool is_bound;
 	pthread_t thread;
 	struct aion__wheel wheel;

@@ -117,6 +117,21 @@ TEST_IN_TASK(timer_sleep, waits_for_what_is_done_draw_on_the_budget)
 	return aion_group_leave(&group, 0);
 }
 
+/* A budget may stand for much computing: the timers look at the clock after each, not only every so many turns. */
+TEST_IN_TASK(timer_sleep, a_task_that_uses_up_its_budget_lets_due_timers_fire)
+{
+	struct aion_timer timer;
+
+	aion_timer_init(&timer);
+	for (int round = 0; round < 16; round++) {
+		cr_assert_eq(aion_timer_arm(&timer, 1), 0);
+		for (int i = 0; i < 3 * 128; i++)
+			cr_assert(aion_checkpoint() == 0);
+		cr_assert(aion_future_is_done(&timer.future), "round %d", round);
+	}
+	return 0;
+}
+
 static int64_t hog(void *stop)
 {
 	while (!*(volatile bool *)stop)
