@@ -99,7 +99,8 @@ AION_API void aion_datagram_release(struct aion_datagram *datagrams, size_t nr);
  * aion_datagram_close, aion_datagram_stop - stop receiving. Always finishes. The descriptor stays open.
  * @intake: open or closed. What has come and was not taken is dropped; what is lent stays lent. A task that waits gets
  *   -EBADF, and has left when aion_datagram_close() returns. After aion_datagram_stop(), which is the beginning of it,
- *   aion_datagram_close() is still to be called. Fit for AION_CLEANUP: AION_CLEANUP(aion_datagram_close) struct aion_datagram_intake intake = {0};
+ *   aion_datagram_close() is still to be called. Fit for AION_CLEANUP:
+ *   AION_CLEANUP(aion_datagram_close) struct aion_datagram_intake intake = {0};
  *
  * Suspends: yes, but never returns early (stop: no). Thread: loop. Source: IORING_OP_ASYNC_CANCEL, Linux 5.5.
  */

@@ -75,7 +75,8 @@ AION_API int64_t aion_inlet_try_read(struct aion_inlet *inlet, void *buf, size_t
 /**
  * aion_inlet_close, aion_inlet_stop - stop receiving. Always finishes. The descriptor stays open.
  * @inlet: open or closed. What has come and was not taken is dropped; what was lent stays lent. A task that waits
- *   gets -EBADF, and has left when aion_inlet_close() returns. After aion_inlet_stop(), which is the beginning of it, aion_inlet_close() is still to be called.
+ *   gets -EBADF, and has left when aion_inlet_close() returns. After aion_inlet_stop(), which is the beginning of it,
+ *   aion_inlet_close() is still to be called.
  *   Fit for AION_CLEANUP: AION_CLEANUP(aion_inlet_close) struct aion_inlet inlet = {0};
  *
  * Suspends: yes, but never returns early (stop: no). Thread: loop. Source: IORING_OP_ASYNC_CANCEL, Linux 5.5.

@@ -180,8 +180,8 @@ AION_API void aion_listener_stats(const struct aion_listener *listener, struct a
  * aion_listener_close - end all of it at once. Always finishes.
  * @listener: open or closed. Connections being served are cancelled and waited for, so this is not for a connection's own
  *   task; who serves or waits for a connection is told -EBADF, and has left when this returns. Connections that nobody
- *   has received are closed, and so is the socket; a unix socket's file goes if it is still this socket's. Several tasks
- *   may close it: each returns when it is closed. Fit for AION_CLEANUP.
+ *   has received are closed, and so is the socket; a unix socket's file goes if it is still this socket's. Several
+ *   tasks may close it: each returns when it is closed. Fit for AION_CLEANUP.
  *
  * Suspends: yes, but never returns early. Thread: loop. Source: close(2), unlink(2).
  */

@@ -115,8 +115,8 @@ static AION_SUSPENDS int64_t in_prepare_empty(struct aion_stream *stream, size_t
 	return need <= stream->room ? 0 : result;
 }
 
-/* What a connection has lent is not kept while more is waited for: all connections share its buffers, and where there are
- * no more, who holds one is given none. Without memory it is kept all the same. */
+/* What a connection has lent is not kept while more is waited for: all connections share its buffers, and where there
+ * are no more, who holds one is given none. Without memory it is kept all the same. */
 static int in_return_lent(struct aion_stream *stream, size_t need)
 {
 	size_t room = 2 * aion__stream_held(stream), max = room_max(stream);
