@@ -28,6 +28,7 @@ extern "C" {
 #define AION_ACCEPT_KEEP 16      /* descriptors that can wait to be received without memory being allocated */
 
 struct aion_accept;
+struct aion__closer;
 
 /* Private: a request for a connection, or for all that come. */
 struct aion__accept_request {
@@ -55,6 +56,8 @@ struct aion_accept {
 	bool is_started; /* somebody has asked for a connection */
 	bool is_ended;   /* the error stays */
 	bool wants_poll; /* the kernel does not wait on this descriptor by itself */
+	bool is_closing;
+	struct aion__closer *closers; /* who waits for another task's close */
 	int32_t kept[AION_ACCEPT_KEEP];
 };
 
@@ -130,8 +133,8 @@ AION_API void aion_accept_discard(struct aion_accept *accept);
 
 /**
  * aion_accept_close - accept no more, and close what nobody has received. Always finishes.
- * @accept: open or closed. Who waits for a connection is told -EBADF, and has left when this returns. Fit for
- *   AION_CLEANUP.
+ * @accept: open or closed. Who waits for a connection is told -EBADF, and has left when this returns. Several tasks may
+ *   close it: each returns when it is closed. Fit for AION_CLEANUP.
  *
  * Suspends: yes, but never returns early. Thread: loop. Source: as aion_accept_stop(); close(2).
  */

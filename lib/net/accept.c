@@ -6,6 +6,7 @@
 #include <aion/scope.h>
 #include <aion/task.h>
 
+#include "closers_int.h"
 #include "listener_int.h"
 
 int64_t aion_accept_wait(struct aion_accept *accept)
@@ -70,10 +71,21 @@ static void waiters_leave(const struct aion_accept *accept)
 
 void aion_accept_close(struct aion_accept *accept)
 {
+	struct aion__closer *closers;
+
+	if (accept->is_closing) {
+		aion__closers_wait(&accept->closers);
+		return;
+	}
 	if (!accept->is_open)
 		return;
+	accept->is_closing = true;
 	aion_accept_stop(accept);
 	accept->is_open = false;
 	aion_accept_discard(accept);
 	waiters_leave(accept);
+	accept->is_closing = false;
+	closers = accept->closers;
+	accept->closers = NULL;
+	aion__closers_wake(closers);
 }

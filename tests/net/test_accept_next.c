@@ -571,3 +571,45 @@ TASK_TEST(accept_next, connections_that_find_no_memory_are_closed)
 	assert_result(aion_close(fd), 0);
 }
 #endif
+
+/* The owner is told -EBADF, and leaves by the clean-up while another task is still closing. */
+static int64_t own_accept(void *ret_accept)
+{
+	struct aion_accept *accept = calloc(1, sizeof(*accept));
+	struct aion_address address = listen_unix();
+	int fd = listen_at(&address, 10);
+	int64_t result;
+
+	aion_accept_open(accept, fd, SOCK_CLOEXEC, 3);
+	*(struct aion_accept **)ret_accept = accept;
+	result = aion_accept_next(accept);
+	aion_accept_close(accept);
+	cr_assert(!accept->is_open && !accept->flying_nr);
+	memset(accept, 0x5a, sizeof(*accept));
+	free(accept);
+	assert_result(aion_close(fd), 0);
+	return result;
+}
+
+static int64_t close_accept(void *accept)
+{
+	aion_accept_close(accept);
+	return 0;
+}
+
+TASK_TEST(accept_close, several_tasks_may_close_it)
+{
+	struct aion_accept *accept = NULL;
+	struct aion_handle owner;
+	struct aion_group group;
+
+	aion_group_enter(&group);
+	aion_group_keep_going(&group);
+	aion_spawn_into(&group, &owner, NULL, own_accept, &accept);
+	while (!accept || !accept->waiter_nr)
+		aion_yield();
+	aion_spawn(&group, close_accept, accept);
+	aion_spawn(&group, close_accept, accept);
+	assert_result(aion_await(&owner.future), -EBADF);
+	aion_group_leave(&group, 0);
+}
