@@ -101,7 +101,8 @@ AION_API void aion_resolver_stats(const struct aion_resolver *resolver, struct a
  * worker threads look up names at a time; further look-ups queue.
  * Result: how many addresses there are in ret_addresses.
  * Errors: -ENXIO (EAI_NONAME: no such name, or no such service; a number above 65535 or empty text as a service);
- *   -ENODATA (EAI_NODATA, EAI_ADDRFAMILY: the name has no address of that kind); -EAGAIN (EAI_AGAIN: no answer now, perhaps later; also: no worker thread could be started);
+ *   -ENODATA (EAI_NODATA, EAI_ADDRFAMILY: the name has no address of that kind); -EAGAIN (EAI_AGAIN: no answer now,
+ *   perhaps later; also: no worker thread could be started);
  *   -EREMOTEIO (EAI_FAIL: the name server refuses); -EPROTONOSUPPORT (EAI_SERVICE: the service is none for this type);
  *   -EAFNOSUPPORT (EAI_FAMILY); -ESOCKTNOSUPPORT (EAI_SOCKTYPE); -EINVAL (EAI_BADFLAGS; neither host nor service);
  *   -EILSEQ (EAI_IDN_ENCODE: no proper name); -ENAMETOOLONG (host above 253 bytes, service above 63); -ENOMEM; what
