@@ -176,6 +176,20 @@ class Readme(unittest.TestCase):
         self.assertNotIn("\nold\n", text)
         self.assertEqual(readme.replaced(text, block), text)
 
+    def test_a_row_means_one_measurement(self):
+        line = '{"bench":"spawn","how":"queued","tasks":%d,"ratio":1,"aion_ns":5,"raw_ns":6,"of":["how","tasks"]}'
+        self.assertIn("| 5.0 ns / – |", readme.text_of(report_of([line % 1])))
+        with self.assertRaises(ValueError):
+            readme.text_of(report_of([line % 1, line % 2]))
+
+    def test_the_most_of_all_operations_allocates(self):
+        line = (
+            '{"bench":"alloc_count","operation":"%s","allocations_each":%g,'
+            '"value":%g,"bar":0,"bound":"at most","of":["operation"]}'
+        )
+        text = readme.text_of(report_of([line % ("nop", 0, 0), line % ("read", 0.25, 1)]))
+        self.assertIn("| 0.25 |  | `perf_alloc_count` |", text)
+
     def test_no_markers_no_change(self):
         with self.assertRaises(ValueError):
             readme.replaced("text", "block")

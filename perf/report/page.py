@@ -24,7 +24,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; font-
 dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
 figure { margin: 0; padding: 12px 14px; background: var(--panel); border: 1px solid var(--rule); border-radius: 6px;
 	overflow-x: auto; }
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(460px, 100%), 1fr)); gap: 14px; }
+.panels { display: grid; align-items: start; grid-template-columns: repeat(auto-fill, minmax(min(460px, 100%), 1fr)); gap: 14px; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 16px; list-style: none; margin: 4px 0; padding: 0;
 	font-size: 12.5px; }
 .legend li::before { content: ""; display: inline-block; width: 16px; border-top: 3px solid var(--c); margin-right: 6px;

@@ -45,7 +45,8 @@ ROWS = (
      "aion_ns", ns, "raw_ns", ns,
      [("timer", {"phase": phase, "timers": 1000000}) for phase in ("arm", "cancel", "fire")]),
     ("hot 4 KiB reads, one at a time over `pread(2)` / 32 tasks over raw liburing, rates", "`perf_read_random`",
-     "ratio", ratio, "1", None, [("read_random", {"mode": "hot", "in_flight": n}) for n in (1, 32)]),
+     "ratio", ratio, "1", None, [("read_random", {"mode": "hot", "raw": "pread", "in_flight": 1}),
+                                 ("read_random", {"mode": "hot", "raw": "io_uring", "in_flight": 32})]),
     ("4 KiB files, `aio-cat` over `xargs cat`, cold / hot", "`perf_files_small`", "ratio", times, "1", None,
      [("files_small", {"variant": variant}) for variant in ("cold", "hot")]),
     ("echo, 64 connections, 64 bytes: the server's CPU time over io_uring by hand / messages a second over epoll",
@@ -57,23 +58,25 @@ ROWS = (
 
 
 def find(cases, bench, params):
-    """All cases of a bench with these parameters."""
-    return [case for case in cases if case.bench == bench and all(case.params.get(k) == v for k, v in params.items())]
+    """The cases of a bench with these parameters: one, or all operations of alloc_count (spawning is none: no bar)."""
+    found = [case for case in cases if case.bench == bench and all(case.params.get(k) == v for k, v in params.items())]
+    if "peer" not in params:
+        found = [case for case in found if "peer" not in case.params]
+    if bench == "alloc_count":
+        return [case for case in found if case.bar is not None]
+    if len(found) > 1:
+        raise ValueError(f"{', '.join(case.name for case in found)}: ROWS must say which of them is meant")
+    return found
 
 
 def figure(cases, wanted, key, write):
     """The figures of a cell, slash by slash; what was not measured is a dash."""
     texts = []
     for bench, params in wanted:
-        known = [case.median(key) for case in find(cases, bench, params) if is_judged(bench, case)]
+        known = [case.median(key) for case in find(cases, bench, params)]
         known = [value for value in known if value is not None]
         texts.append(write(max(known)) if known else "–")
     return " / ".join(texts)
-
-
-def is_judged(bench, case):
-    """Spawning allocates and has no bar; README.md speaks of operations."""
-    return bench != "alloc_count" or case.bar is not None
 
 
 def text_of(report):
