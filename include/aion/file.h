@@ -61,7 +61,8 @@ AION_API int64_t aion_try_openat2(int dirfd, const char *path, const struct open
  * aion_close - end what this loop has in flight on the descriptor, then close it. Always finishes.
  * @fd: the operations that are in flight on this number, also those that start while it waits for them, end with -EBADF
  *   (or with their result, if they have one); the descriptor is closed after the last of them. Reads of plain files
- *   are waited out.
+ *   are waited out. A socket of a listener or a connection that nothing uses any more is closed at once, without the
+ *   ring.
  *
  * Closes also in a cancelled scope and is no checkpoint. As with close(2), the descriptor is gone whatever the result.
  * Result: 0.

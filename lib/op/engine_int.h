@@ -57,13 +57,14 @@ struct aion__engine {
 	uint64_t inline_nr;
 	const struct aion__engine_watch *watch; /* NULL: nobody */
 	struct aion_op **fd_ops;                /* by descriptor number: the operations in flight on it */
+	uint64_t *fd_sockets;                   /* by number, a bit each: a socket, as far as the library knows */
 	unsigned fd_nr;
-	bool wake_is_armed;            /* the ring's wake is being read */
-	bool is_ending;                /* it is not read again */
-	unsigned room_depth;           /* calls of aion__engine_make_room() inside each other */
-	unsigned refused_nr;           /* enters in a row that the kernel refused while nothing moved */
-	uint64_t refused_count;        /* the ring's counts, summed, at the last of them */
-	struct aion__op_job *job_free; /* spare jobs for operations that worker threads execute */
+	bool wake_is_armed;                       /* the ring's wake is being read */
+	bool is_ending;                           /* it is not read again */
+	unsigned room_depth;                      /* calls of aion__engine_make_room() inside each other */
+	unsigned refused_nr;                      /* enters in a row that the kernel refused while nothing moved */
+	uint64_t refused_count;                   /* the ring's counts, summed, at the last of them */
+	struct aion__op_job *job_free;            /* spare jobs for operations that worker threads execute */
 	struct aion__buffer_group *buffer_groups; /* AION__GROUP_NR of them, NULL until an inlet is opened */
 };
 

@@ -30,18 +30,15 @@ struct aion__op_job {
 	struct aion__op_job *free_next;
 };
 
-int aion__op_link_slow(struct aion__engine *engine, struct aion_op *op)
+/* The bits of sockets lie behind the lists. */
+static int fd_table_grow(struct aion__engine *engine, unsigned fd)
 {
-	unsigned fd = (unsigned)op->future.fd;
 	unsigned fd_nr = engine->fd_nr ? engine->fd_nr : FD_NR_MIN;
 	struct aion_op **fd_ops;
 
-	/* A number that is not open, and may be any: the kernel will say so. */
-	if (aion__ring_call_fd(&engine->ring, AION__CALL_GETFL, (int)fd) < 0)
-		return 0;
 	while (fd_nr <= fd)
 		fd_nr *= 2;
-	fd_ops = aion__alloc_zeroed(fd_nr * sizeof(struct aion_op *));
+	fd_ops = aion__alloc_zeroed(fd_nr * sizeof(struct aion_op *) + fd_nr / 8);
 	if (!fd_ops)
 		return -ENOMEM;
 	for (unsigned i = 0; i < engine->fd_nr; i++) {
@@ -49,10 +46,37 @@ int aion__op_link_slow(struct aion__engine *engine, struct aion_op *op)
 		if (fd_ops[i])
 			fd_ops[i]->fd_pprev = &fd_ops[i];
 	}
+	if (engine->fd_nr)
+		memcpy(fd_ops + fd_nr, engine->fd_sockets, engine->fd_nr / 8);
 	aion__free(engine->fd_ops);
 	engine->fd_ops = fd_ops;
+	engine->fd_sockets = (uint64_t *)(fd_ops + fd_nr);
 	engine->fd_nr = fd_nr;
+	return 0;
+}
+
+/* A number that is not open may be any. */
+static bool fd_is_open(struct aion__engine *engine, int fd)
+{
+	return aion__ring_call_fd(&engine->ring, AION__CALL_GETFL, fd) >= 0;
+}
+
+int aion__op_link_slow(struct aion__engine *engine, struct aion_op *op)
+{
+	int fd = op->future.fd;
+
+	if (!fd_is_open(engine, fd))
+		return 0; /* the kernel will say so */
+	if (fd_table_grow(engine, (unsigned)fd) < 0)
+		return -ENOMEM;
 	return aion__op_link(engine, op);
+}
+
+void aion__op_note_socket(struct aion__engine *engine, int fd)
+{
+	if ((unsigned)fd >= engine->fd_nr && (!fd_is_open(engine, fd) || fd_table_grow(engine, (unsigned)fd) < 0))
+		return;
+	engine->fd_sockets[fd / 64] |= UINT64_C(1) << fd % 64;
 }
 
 void aion__op_finish(struct aion__engine *engine, struct aion_op *op, int64_t result)
@@ -200,16 +224,20 @@ static struct aion__op_job *op_job_get(struct aion__engine *engine)
 	return op_job;
 }
 
-/* Done before it began. */
-static struct io_uring_sqe *op_refuse(struct aion_op *op, int error)
+void aion__op_done_at_once(struct aion_op *op, int64_t result)
 {
-	op->future.result = error;
+	op->future.result = result;
 	op->future.waiters = AION__WAITERS_DONE;
 	op->future.loop = (struct aion_loop *)aion__engine;
 	op->future.kind = AION__FUTURE_OP;
 	op->future.state = AION__OP_DONE;
 	op->future.flags = 0;
 	op->future.fd = -1;
+}
+
+static struct io_uring_sqe *op_refuse(struct aion_op *op, int error)
+{
+	aion__op_done_at_once(op, error);
 	return NULL;
 }
 

@@ -111,6 +111,7 @@ static bool queue_put(struct aion__engine *engine, struct aion_accept *accept, i
 		return false;
 	}
 	*queue_place(accept, accept->queue_tail++) = fd;
+	aion__op_note_socket(engine, fd);
 	return true;
 }
 

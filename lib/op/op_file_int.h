@@ -54,6 +54,12 @@ static inline int64_t aion__op_try(struct aion__engine *engine, const struct io_
 /* An AION__CALL_* that takes arguments: op_socket.c. */
 int aion__op_call_now(unsigned opcode, int fd, int level, int name, const void *address, uint64_t size);
 
+/* A socket, if it is open. Not being told costs time at the close; so a lack of memory is no error. */
+void aion__op_note_socket(struct aion__engine *engine, int fd);
+
+/* Done before it began. */
+void aion__op_done_at_once(struct aion_op *op, int64_t result);
+
 /* The last operation that an aion_op_close() on this descriptor waited for may have ended, with a result: op_close.c. */
 void aion__op_close_go_on(struct aion__engine *engine, int fd, int64_t result);
 

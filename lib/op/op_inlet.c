@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "op_file_int.h"
 #include "op_group_int.h"
-#include "op_int.h"
 #include "op_inlet_int.h"
 
 #define FULL_RUN 2    /* small buffers filled to the brim in a row, before large ones are asked for */
@@ -293,6 +293,7 @@ int aion_inlet_open(struct aion_inlet *inlet, int fd)
 	inlet->last = &inlet->first;
 	aion_future_init(&inlet->ready);
 	inlet->ready.loop = (struct aion_loop *)engine;
+	aion__op_note_socket(engine, fd);
 	inlet_go_on(inlet);
 	return 0;
 }

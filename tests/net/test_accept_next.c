@@ -74,6 +74,62 @@ TASK_TEST(accept_next, what_comes_first_may_be_waited_for)
 	assert_result(aion_close(fd), 0);
 }
 
+/* A connection that is accepted at `at`; its client. */
+static int accept_one_of(struct aion_accept *accept, const struct aion_address *at, int *ret_client)
+{
+	int64_t fd;
+
+	*ret_client = client_open(at);
+	fd = aion_accept_next(accept);
+	cr_assert_geq(fd, 0);
+	return (int)fd;
+}
+
+TASK_TEST(accept_next, an_unused_connection_is_closed_without_the_ring)
+{
+	struct aion_address at = listen_tcp();
+	struct aion_accept accept = {0};
+	int fd = listen_at(&at, 100), client, server;
+	uint64_t submit_nr, inline_nr;
+	char byte;
+
+	aion_accept_open(&accept, fd, SOCK_CLOEXEC, AION_ACCEPT_ALL);
+	server = accept_one_of(&accept, &at, &client);
+	submit_nr = test_stats().submit_nr;
+	inline_nr = test_stats().inline_nr;
+	assert_result(aion_close(server), 0);
+	cr_assert_eq(test_stats().submit_nr, submit_nr);
+	cr_assert_eq(test_stats().inline_nr, inline_nr + 1);
+	assert_result(aion_recv(client, &byte, 1, 0), 0);
+	/* The number is nobody's socket any more: the kernel says so, asked by the ring. */
+	assert_result(aion_close(server), -EBADF);
+	cr_assert_eq(test_stats().inline_nr, inline_nr + 1);
+	aion_accept_close(&accept);
+	assert_result(aion_close(client), 0);
+	assert_result(aion_close(fd), 0);
+}
+
+/* The entry's descriptor is known to nobody but the application; it has not left yet. */
+TASK_TEST(accept_next, a_close_does_not_overtake_an_entry_of_the_application)
+{
+	struct aion_address at = listen_tcp();
+	struct aion_accept accept = {0};
+	int fd = listen_at(&at, 100), client, server;
+	struct aion_op op = {0};
+	char byte = 0;
+
+	aion_accept_open(&accept, fd, SOCK_CLOEXEC, AION_ACCEPT_ALL);
+	server = accept_one_of(&accept, &at, &client);
+	io_uring_prep_send(aion_op_sqe(&op), server, "x", 1, 0);
+	assert_result(aion_close(server), 0);
+	assert_result(aion_await(&op.future), 1);
+	assert_result(aion_recv(client, &byte, 1, 0), 1);
+	cr_assert_eq(byte, 'x');
+	aion_accept_close(&accept);
+	assert_result(aion_close(client), 0);
+	assert_result(aion_close(fd), 0);
+}
+
 TASK_TEST(accept_next, one_request_is_enough_for_all)
 {
 	struct aion_address at = listen_tcp();

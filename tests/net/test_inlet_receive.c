@@ -221,6 +221,21 @@ TASK_TEST(inlet_receive, what_is_no_socket_says_so)
 	aion_inlet_close(&inlet);
 }
 
+/* A negative one, and one that no table should grow to. */
+TASK_TEST(inlet_receive, a_number_that_is_not_open_says_so)
+{
+	const int fds[] = {-1, 1 << 30};
+
+	for (int i = 0; i < 2; i++) {
+		struct aion_inlet inlet = {0};
+		struct aion_buffer *buffer;
+
+		assert_result(aion_inlet_open(&inlet, fds[i]), 0);
+		assert_result(aion_inlet_next(&inlet, &buffer), -EBADF);
+		aion_inlet_close(&inlet);
+	}
+}
+
 /* It is on nobody's account then, and goes back all the same. */
 TASK_TEST(inlet_receive, buffers_may_be_given_back_after_the_close)
 {
