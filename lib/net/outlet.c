@@ -43,15 +43,22 @@ static __attribute__((noinline)) int64_t send_rest(struct aion_outlet *outlet, c
 	return loan.future.result;
 }
 
-int64_t aion_outlet_send_all(struct aion_outlet *outlet, const void *buf, size_t size, size_t *ret_done)
+static __attribute__((noinline)) int64_t send_rest_of(struct aion_outlet *outlet, const void *buf, size_t size,
+						      int64_t sent, size_t *ret_done)
 {
 	const struct iovec iov = {(void *)(uintptr_t)buf, size};
+
+	return send_rest(outlet, &iov, 1, sent, ret_done);
+}
+
+int64_t aion_outlet_send_all(struct aion_outlet *outlet, const void *buf, size_t size, size_t *ret_done)
+{
 	int64_t sent = aion_checkpoint();
 
 	if (__builtin_expect(sent == 0, 1))
 		sent = aion_outlet_try_send(outlet, buf, size);
 	if (__builtin_expect(sent != (int64_t)size, 0))
-		return send_rest(outlet, &iov, 1, sent, ret_done);
+		return send_rest_of(outlet, buf, size, sent, ret_done);
 	set_done(ret_done, size);
 	return 0;
 }

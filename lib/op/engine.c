@@ -127,16 +127,42 @@ static void engine_complete_slow(struct aion__engine *engine, uint64_t user_data
 		aion__op_complete(engine, (struct aion_op *)(uintptr_t)user_data, result, cqe_flags);
 }
 
-/* What follows may start operations, find the queue full, and come back to reap: the entry's place is freed first. */
+/* Of an operation whose handler sees all there is: a server's, nearly always. */
+static inline bool engine_has_handler(uint64_t user_data)
+{
+	const struct aion_op *op = (const struct aion_op *)(uintptr_t)user_data;
+
+	return !(user_data & 1) && (op->future.flags & (AION__OP_HANDLER | AION__OP_RETRY)) == AION__OP_HANDLER &&
+	       !aion__fault_is_armed(AION__FAULT_CQE_RESULT);
+}
+
+/*
+ * Take one, and those behind it that are a handler's, too. What follows may start operations, find the queue full, and
+ * come back to reap: the entry's place is freed first.
+ */
 static void engine_take_slow(struct aion__engine *engine)
 {
 	struct io_uring_cq *cq = &engine->ring.uring.cq;
-	unsigned head = *cq->khead;
-	struct io_uring_cqe cqe = cq->cqes[head & cq->ring_mask];
+	bool has_handler;
 
-	__atomic_store_n(cq->khead, head + 1, __ATOMIC_RELEASE);
-	engine->ring.stats.complete_nr++;
-	engine_complete_slow(engine, cqe.user_data, cqe.res, cqe.flags);
+	do {
+		unsigned head = *cq->khead;
+		const struct io_uring_cqe *cqe = &cq->cqes[head & cq->ring_mask];
+		uint64_t user_data = cqe->user_data;
+		uint32_t cqe_flags = cqe->flags;
+		int32_t result = cqe->res;
+
+		__atomic_store_n(cq->khead, head + 1, __ATOMIC_RELEASE);
+		engine->ring.stats.complete_nr++;
+		has_handler = engine_has_handler(user_data);
+		if (aion__likely(has_handler)) {
+			struct aion_op *op = (struct aion_op *)(uintptr_t)user_data;
+
+			((aion__op_handler *)op->handler)(engine, op, result, cqe_flags);
+		} else {
+			engine_complete_slow(engine, user_data, result, cqe_flags);
+		}
+	} while (has_handler && aion__ring_cq_ready(&engine->ring));
 }
 
 /*

@@ -234,7 +234,8 @@ static void inlet_take_single(struct aion_inlet *inlet, int64_t result)
 	}
 }
 
-static void inlet_shot_ended(struct aion__engine *engine, struct aion_inlet *inlet, int64_t result)
+static __attribute__((noinline)) void inlet_shot_ended(struct aion__engine *engine, struct aion_inlet *inlet,
+						       int64_t result)
 {
 	bool is_closed = inlet->op.future.flags & AION__OP_CLOSED;
 
