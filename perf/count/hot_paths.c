@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "perf.h"
@@ -182,6 +183,40 @@ static int64_t chunk_turns(void *arg)
 	return result < 0 || result == source.size ? result : -EIO;
 }
 
+/* A message comes to a connection, which sends it back. The peer is this task, too, by plain system calls. */
+static int64_t echo_once(struct aion_conn *conn, int peer_fd)
+{
+	struct aion_buffer *buffer;
+	char bytes[64] = {0};
+	int64_t result;
+
+	if (send(peer_fd, bytes, sizeof(bytes), 0) != sizeof(bytes))
+		return -EIO;
+	result = aion_conn_recv(conn, &buffer);
+	if (result > 0)
+		result = aion_conn_send_buffer(conn, buffer);
+	if (result == 0 && recv(peer_fd, bytes, sizeof(bytes), MSG_DONTWAIT) != sizeof(bytes))
+		result = -EIO;
+	return result;
+}
+
+static int64_t echo_message(void *arg)
+{
+	struct aion_conn conn = {0};
+	int64_t result;
+	int fds[2];
+
+	(void)arg;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	result = aion_conn_open(&conn, fds[0]);
+	for (uint64_t i = 0; i < run.nr && result >= 0; i++)
+		result = echo_once(&conn, fds[1]);
+	aion_conn_close(&conn);
+	close(fds[1]);
+	return result;
+}
+
 static int64_t step_nop(void)
 {
 	return aion_nop();
@@ -202,6 +237,7 @@ static const struct path paths[] = {
 	{"timer_arm_cancel", timer_arm_cancel, 1, NULL},
 	{"queue", queue_one_to_one, 1, NULL},
 	{"chunk_turn", chunk_turns, 1, NULL},
+	{"echo_message", echo_message, 1, NULL},
 };
 
 #define PATH_NR (sizeof(paths) / sizeof(paths[0]))
