@@ -5,7 +5,7 @@
  */
 #include "test_inlet.h"
 
-#define SAID_SIZE ((size_t)(test_is_small() ? 60000 : 200000)) /* bytes: more than sockets hold, so that all wait */
+#define SAID_SIZE ((size_t)300000) /* bytes: more than sockets hold, so that all wait */
 #define PIECE_SIZE 25000
 
 enum victim {
@@ -210,5 +210,5 @@ SPARED_TEST(conn_await, a_cancellation_at_every_await_of_an_echo_loses_and_doubl
 			struck_nr += exchange.is_struck;
 		}
 	}
-	cr_assert_gt(struck_nr, 5);
+	cr_assert_gt(struck_nr, 2);
 }
