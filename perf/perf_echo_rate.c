@@ -211,7 +211,7 @@ static void show_peers(const struct bench *bench)
 		best = best_within(bench, shown[i].figure, PEERS, bench->side_nr);
 		ratio = ratio_to(bench, shown[i].figure, best);
 		line_begin(bench, shown[i].measure);
-		perf_line_text("peer", bench->sides[best].name);
+		perf_line_note("peer", bench->sides[best].name);
 		perf_line_number(shown[i].peer_key, stats_of(bench, best, shown[i].figure).median);
 		perf_line_number(shown[i].aion_key, stats_of(bench, AION, shown[i].figure).median);
 		perf_line_number("ratio", ratio.median);

@@ -260,7 +260,7 @@ static void line_begin(const struct bench *bench, const char *measure)
 	perf_line_begin("read_peers");
 	perf_line_text("measure", measure);
 	perf_line_text("mode", bench->is_direct ? "direct" : "hot");
-	perf_line_number("in_flight", bench->depth);
+	perf_line_param("in_flight", bench->depth);
 }
 
 static void show_side(const struct bench *bench, const char *name, unsigned side, unsigned run_nr)
@@ -286,7 +286,7 @@ static void show_ratio(const struct bench *bench, const char *measure, const cha
 		ratios[i] = ns_samples[other][i] / ns_samples[AION][i];
 	perf_stats_of(ratios, run_nr, &ratio);
 	line_begin(bench, measure);
-	perf_line_text("peer", name);
+	perf_line_note("peer", name);
 	perf_line_number("peer_ns", stats_of(ns_samples[other], run_nr).median);
 	perf_line_number("aion_ns", stats_of(ns_samples[AION], run_nr).median);
 	perf_line_number("ratio", ratio.median);

@@ -78,7 +78,7 @@ static void line_begin(const struct bench *bench, const char *measure, unsigned 
 {
 	perf_line_begin("tail_echo");
 	perf_line_text("measure", measure);
-	perf_line_number("load", loads[load]);
+	perf_line_param("load", loads[load]);
 	perf_line_number("offered_rate", loads[load] * bench->full_rate);
 }
 
@@ -121,7 +121,7 @@ static void show_ratio(const struct bench *bench, unsigned load, const char *mea
 		ratios[i] = bench->samples[load][AION][figure][i] / bench->samples[load][best][figure][i];
 	perf_stats_of(ratios, run_nr, &ratio);
 	line_begin(bench, measure, load);
-	perf_line_text(key, bench->sides[best].name);
+	perf_line_note(key, bench->sides[best].name);
 	perf_line_number(begin == PEERS ? "peer_ns" : "raw_ns",
 			 stats_of(bench->samples[load][best][figure], run_nr).median);
 	perf_line_number("aion_ns", stats_of(bench->samples[load][AION][figure], run_nr).median);

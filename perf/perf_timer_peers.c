@@ -289,7 +289,7 @@ static void line_begin(const struct bench *bench, const char *measure, unsigned 
 	perf_line_begin("timer_peers");
 	perf_line_text("measure", measure);
 	perf_line_text("phase", phase_names[phase]);
-	perf_line_number("timers", bench->timer_nr);
+	perf_line_param("timers", bench->timer_nr);
 }
 
 static void show(const struct bench *bench, unsigned phase, unsigned run_nr)
@@ -324,7 +324,7 @@ static void show(const struct bench *bench, unsigned phase, unsigned run_nr)
 		return;
 	perf_stats_of(ratios[best_side], run_nr, &ratio);
 	line_begin(bench, "peer", phase);
-	perf_line_text("peer", all_sides[best_side].name);
+	perf_line_note("peer", all_sides[best_side].name);
 	perf_line_number("peer_ns", best.median);
 	perf_line_number("aion_ns", aion.median);
 	perf_line_number("ratio", ratio.median);
