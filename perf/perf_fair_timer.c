@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Area: timer.
+ * Area: timer. Round: -r 2.
  * How late is a timer while something floods its loop? A task sleeps for 200 us, and again; what it wakes too late
  * counts. Beside it:
  *	idle		nothing

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Area: file.
+ * Area: file. Round: -r 1. Not quick.
  * Random reads of 4 KiB beside the peers': tasks of aion, libuv's pool of threads (uv_fs_read, 4 threads as it comes),
  * threads that pread(2), as many as there are reads in flight, and fio with its io_uring engine as the yardstick. Hot,
  * from the page cache, and direct, from the device; all on one CPU. The ratio is that of the rates, aion over the best

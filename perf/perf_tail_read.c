@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Area: file.
+ * Area: file. Round: -r 1.
  * How long do reads wait while others use the same CPU? Random reads of 4 KiB come by a schedule, 4000 a second, and
  * each is timed from when it was due, whoever was late (no coordinated omission): hot, from the page cache, or direct,
  * from the device. Alone; and beside a task that computes, passing a checkpoint every microsecond or so, and 10,000

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Area: timer.
+ * Area: timer. Round: -r 1. Not quick.
  * Timers beside the peers': aion_timer, libuv's uv_timer and libev's ev_timer, 10^3 to 10^6 of them armed side by side.
  * Random deadlines within a second: armed, and cancelled in the order in which they were armed; and fired: all are
  * armed, the thread is kept busy until every deadline has passed, and the turns that fire them are timed. A peer counts
