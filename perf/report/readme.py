@@ -52,6 +52,10 @@ ROWS = (
     ("echo, 64 connections, 64 bytes: the server's CPU time over io_uring by hand / messages a second over epoll",
      "`perf_echo_rate`", "ratio", ratio, "1", None,
      [("echo", {"measure": measure, "conns": 64, "bytes": 64}) for measure in ("server_cpu", "rate")]),
+    ("echo, 64 connections, 64 bytes, over the best of threads, libuv, libev, Boost.Asio: CPU time / messages a second",
+     "`perf_echo_rate`", "ratio", ratio, "1", None,
+     [("echo", {"measure": measure, "conns": 64, "bytes": 64, "peer": "best peer"})
+      for measure in ("peer_server_cpu", "peer_rate")]),
     ("allocations an awaited operation, once warm (all kinds, the most)", "`perf_alloc_count`",
      "allocations_each", plain, "", None, [("alloc_count", {})]),
 )
