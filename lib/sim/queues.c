@@ -380,6 +380,15 @@ static void flag_work(struct aion_sim *sim)
 		__atomic_fetch_or(flags, IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
 }
 
+/* What is done at once may concern who waits on the ring: the last end of a connection that is closed, say. */
+static int64_t sim_call(struct aion__ring *ring, const struct io_uring_sqe *sqe)
+{
+	int64_t result = aion__sim_call_now(ring, sqe);
+
+	flag_work(aion__sim_of(ring));
+	return result;
+}
+
 static int sim_enter(struct aion__ring *ring, unsigned to_submit, unsigned wait_nr, int64_t deadline_ns)
 {
 	struct aion_sim *sim = aion__sim_of(ring);
@@ -413,7 +422,7 @@ const struct aion__backend aion__sim_backend = {
 	.enter = sim_enter,
 	.register_ = sim_register,
 	.now = sim_now,
-	.call = aion__sim_call_now,
+	.call = sim_call,
 	.setup = sim_setup,
 	.bind = sim_bind,
 	.teardown = sim_teardown,
