@@ -85,7 +85,7 @@ static int accept_one_of(struct aion_accept *accept, const struct aion_address *
 	return (int)fd;
 }
 
-TASK_TEST(accept_next, an_unused_connection_is_closed_without_the_ring)
+SPARED_TEST(accept_next, an_unused_connection_is_closed_without_the_ring)
 {
 	struct aion_address at = listen_tcp();
 	struct aion_accept accept = {0};
@@ -110,7 +110,7 @@ TASK_TEST(accept_next, an_unused_connection_is_closed_without_the_ring)
 }
 
 /* The entry's descriptor is known to nobody but the application; it has not left yet. */
-TASK_TEST(accept_next, a_close_does_not_overtake_an_entry_of_the_application)
+SPARED_TEST(accept_next, a_close_does_not_overtake_an_entry_of_the_application)
 {
 	struct aion_address at = listen_tcp();
 	struct aion_accept accept = {0};

@@ -266,7 +266,7 @@ static void break_off_at(size_t size, bool is_at_once)
 	assert_result(recv_of(&conn), -ECONNRESET);
 }
 
-TASK_TEST(conn_talk, a_reset_at_any_byte_is_told_behind_what_came)
+SPARED_TEST(conn_talk, a_reset_at_any_byte_is_told_behind_what_came)
 {
 	for (size_t size = 0; size < MESSAGE_SIZE; size++) {
 		break_off_at(size, true);

@@ -84,7 +84,7 @@ TASK_TEST(connect_options, source_address_is_that_of_the_family)
 	test_close(fds, 3);
 }
 
-TASK_TEST(connect_options, source_that_cannot_be)
+SPARED_TEST(connect_options, source_that_cannot_be)
 {
 	struct aion_connect_report report;
 	struct aion_address address, sources[] = {test_ip("::1", 0), test_ip("203.0.113.1", 0)};

@@ -253,7 +253,7 @@ TASK_TEST(connect_cancel, deadline_passes_in_the_look_up)
 	cr_assert_eq(test_lowest_fd(), lowest);
 }
 
-TASK_TEST(connect_cancel, deadline_passes_in_the_attempts)
+SPARED_TEST(connect_cancel, deadline_passes_in_the_attempts)
 {
 	TEST_HOST(host);
 	struct aion_connect_report report;

@@ -36,7 +36,7 @@ static void hear_filled(struct aion_inlet *inlet, size_t off, size_t size, unsig
 	}
 }
 
-TASK_TEST(inlet_pressure, buffers_grow_with_the_traffic_and_shrink_again)
+SPARED_TEST(inlet_pressure, buffers_grow_with_the_traffic_and_shrink_again)
 {
 	struct test_pair pair = test_pair_tcp();
 	struct aion_inlet inlet = {0};

@@ -37,7 +37,7 @@ TASK_TEST(socket_options, the_defaults_are_sane)
 	assert_result(aion_close(fd), 0);
 }
 
-TASK_TEST(socket_options, every_kind_of_socket_takes_the_defaults)
+SPARED_TEST(socket_options, every_kind_of_socket_takes_the_defaults)
 {
 	const int kinds[][2] = {{AF_INET, SOCK_STREAM},   {AF_INET, SOCK_DGRAM},  {AF_INET6, SOCK_STREAM},
 				{AF_INET6, SOCK_DGRAM},   {AF_UNIX, SOCK_STREAM}, {AF_UNIX, SOCK_DGRAM},

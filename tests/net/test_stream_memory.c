@@ -134,7 +134,7 @@ COUNTED_TEST(stream_memory, message_in_progress_is_all_that_is_held)
 }
 
 /* Far more messages than one connection may hold buffers: it is lent new ones only if it gives the old ones back. */
-TASK_TEST(stream_memory, connections_buffers_are_given_back)
+SPARED_TEST(stream_memory, connections_buffers_are_given_back)
 {
 	struct aion_stream stream = {0};
 	struct aion_stream_view view;
