@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls about sockets that never block: options, names, pairs, and pipes. Options are remembered and told again as the
- * kernel does. Of all there are these have an effect: SO_RCVBUF is the size of the receive queue, SO_LINGER of 0 makes a
- * close reset TCP's connection, IPV6_V6ONLY and SO_REUSEPORT say who may share a port.
+ * kernel does. Of all there are these have an effect: SO_RCVBUF is the size of the receive queue, SO_LINGER of 0 makes
+ * a close reset TCP's connection, IPV6_V6ONLY and SO_REUSEPORT say who may share a port.
  */
 #include <errno.h>
 #include <limits.h>
