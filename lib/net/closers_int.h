@@ -8,6 +8,7 @@
  */
 #include <aion/future.h>
 #include <aion/scope.h>
+#include <aion/task.h>
 
 struct aion__closer {
 	struct aion_future done;
@@ -34,6 +35,16 @@ static inline void aion__closers_wake(struct aion__closer *closers)
 		closers = closer->next;
 		aion_future_complete(&closer->done, 0);
 	}
+}
+
+/* Who waits for what is being closed has been woken and is about to run: he leaves before its memory may go. */
+static inline AION_SUSPENDS void aion__waiter_leave(void)
+{
+	struct aion_scope shield;
+
+	aion_scope_enter_shield(&shield, AION_NEVER);
+	aion_yield();
+	aion_scope_leave(&shield);
 }
 
 #endif

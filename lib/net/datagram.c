@@ -11,6 +11,8 @@
 #include <aion/scope.h>
 #include <aion/task.h>
 
+#include "closers_int.h"
+
 #define BATCH_NR 32        /* sends in flight at a time; their operations stand on the task's stack */
 #define SEGMENT_NR_MAX 64U /* of one send, UDP_MAX_SEGMENTS of older kernels */
 #ifndef UDP_SEGMENT
@@ -30,16 +32,6 @@ int64_t aion_datagram_next(struct aion_datagram_intake *intake, struct aion_data
 	return result;
 }
 
-/* Who waits has been woken and is about to run. */
-static void waiter_leave(void)
-{
-	struct aion_scope shield;
-
-	aion_scope_enter_shield(&shield, AION_NEVER);
-	aion_yield();
-	aion_scope_leave(&shield);
-}
-
 void aion_datagram_close(struct aion_datagram_intake *intake)
 {
 	bool may_be_waited_for = intake->is_open && !aion_future_is_done(&intake->ready);
@@ -49,7 +41,7 @@ void aion_datagram_close(struct aion_datagram_intake *intake)
 	is_to_be_waited_for = aion_op_is_in_flight(&intake->op);
 	aion_op_reap(&intake->op);
 	if (may_be_waited_for && !is_to_be_waited_for && aion_task_current())
-		waiter_leave();
+		aion__waiter_leave();
 }
 
 /* ---- sending */

@@ -6,6 +6,8 @@
 #include <aion/scope.h>
 #include <aion/task.h>
 
+#include "closers_int.h"
+
 int64_t aion_inlet_next(struct aion_inlet *inlet, struct aion_buffer **ret_buffer)
 {
 	int64_t result = aion_checkpoint();
@@ -32,16 +34,6 @@ int64_t aion_inlet_read(struct aion_inlet *inlet, void *buf, size_t size)
 	return result;
 }
 
-/* Who waits has been woken and is about to run. */
-static void waiter_leave(void)
-{
-	struct aion_scope shield;
-
-	aion_scope_enter_shield(&shield, AION_NEVER);
-	aion_yield();
-	aion_scope_leave(&shield);
-}
-
 void aion_inlet_close(struct aion_inlet *inlet)
 {
 	bool may_be_waited_for = inlet->last && !aion_future_is_done(&inlet->ready);
@@ -51,5 +43,5 @@ void aion_inlet_close(struct aion_inlet *inlet)
 	is_to_be_waited_for = aion_op_is_in_flight(&inlet->op);
 	aion_op_reap(&inlet->op);
 	if (may_be_waited_for && !is_to_be_waited_for && aion_task_current())
-		waiter_leave();
+		aion__waiter_leave();
 }
