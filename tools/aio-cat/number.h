@@ -9,14 +9,13 @@
 #include <string.h>
 
 #define NUMBER_SIZE_MAX 16 /* bytes that number_put() writes, of which not all count */
-#define NUMBER_WIDTH 6     /* digits and spaces, at least; at most 15, for a petabyte of empty lines */
-#define NUMBER_TAIL_MAX 8  /* seven digits and the tab */
+#define NUMBER_WIDTH 6     /* digits and spaces, at least; at most 14, for 100 terabytes of empty lines */
+#define NUMBER_TAIL_SIZE (NUMBER_WIDTH + 1)
 
 struct number {
 	uint64_t head; /* the digits in front of the tail, head_size of them, as they lie in memory */
-	uint64_t tail; /* the last digits and a tab */
+	uint64_t tail; /* the last six digits and a tab */
 	unsigned head_size;
-	unsigned tail_size;
 };
 
 /* How far byte i of a word in memory is from the word's lowest bit. */
@@ -31,9 +30,9 @@ static inline unsigned number_shift(unsigned i)
 
 static inline struct number number_first(void)
 {
-	struct number number = {.tail_size = NUMBER_WIDTH + 1};
+	struct number number = {0};
 
-	memcpy(&number.tail, "     1\t", NUMBER_WIDTH + 1);
+	memcpy(&number.tail, "     1\t", NUMBER_TAIL_SIZE);
 	return number;
 }
 
@@ -55,30 +54,23 @@ static inline bool number_carry(uint64_t *word, unsigned size)
 /* Where the digits are no longer enough. */
 static __attribute__((noinline)) void number_grow(struct number *number)
 {
-	char tail[NUMBER_TAIL_MAX], head[8];
+	static const char first[] = {'1', '0', '0', '0', '0', '0', '0', '0'};
 
-	if (number_carry(&number->tail, number->tail_size - 1))
+	if (number_carry(&number->tail, NUMBER_WIDTH) || number_carry(&number->head, number->head_size))
 		return;
-	if (number->tail_size < NUMBER_TAIL_MAX) {
-		memcpy(tail, "1000000\t", NUMBER_TAIL_MAX);
-		memcpy(&number->tail, tail, NUMBER_TAIL_MAX);
-		number->tail_size = NUMBER_TAIL_MAX;
-	} else if (!number_carry(&number->head, number->head_size)) {
-		memcpy(head, "10000000", sizeof(head));
-		memcpy(&number->head, head, sizeof(head));
-		number->head_size += number->head_size < sizeof(head);
-	}
+	memcpy(&number->head, first, sizeof(first));
+	number->head_size += number->head_size < sizeof(first);
 }
 
 /* Write the number to out, which has room for NUMBER_SIZE_MAX bytes, and go on to the next. Returns where it ends. */
 static inline char *number_put(struct number *number, char *out)
 {
-	unsigned shift = number_shift(number->tail_size - 2);
+	unsigned shift = number_shift(NUMBER_WIDTH - 1);
 
 	memcpy(out, &number->head, sizeof(number->head));
 	out += number->head_size;
 	memcpy(out, &number->tail, sizeof(number->tail));
-	out += number->tail_size;
+	out += NUMBER_TAIL_SIZE;
 	if ((number->tail >> shift & 0xff) != '9')
 		number->tail += UINT64_C(1) << shift;
 	else
