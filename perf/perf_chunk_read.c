@@ -5,7 +5,7 @@
  * that of the times; wc starts a process). With -c CPU the first two stay on that one. -s MIB is the file's size; the
  * file stands in $TMPDIR or the current directory, without a name.
  *
- * Area: chunk. Round: -r 3. Quick: -r 1 -s 64.
+ * Area: chunk. Round: -r 3 -s 512. Quick: -r 1 -s 64.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -6,8 +6,8 @@
  *	limited	the same with a limit of connections, so with a request for each
  *	accept	one task: aion_listener_accept(), aion_close()
  * The server stands still while a burst of connections comes, and is then let go: so it has always something to do, and
- * its CPU's time tells what it can do, whoever else wants that CPU. In processes and on CPUs of their own; the sides take
- * turns.
+ * its CPU's time tells what it can do, whoever else wants that CPU. In processes and on CPUs of their own; the sides
+ * take turns.
  *
  * Area: socket. Round: -r 7. Quick: -r 3.
  */

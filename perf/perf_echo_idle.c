@@ -2,7 +2,8 @@
 /*
  * What an idle connection holds: resident memory of a server's process with 10,000 of them, each of which has been used
  * once or never, over what it has with one. aion has a task for each. The sides
- * by hand make their tables when they start, so they show next to nothing. What the kernel holds for a socket is not seen.
+ * by hand make their tables when they start, so they show next to nothing. What the kernel holds for a socket is not
+ * seen.
  *
  * Area: socket. Once.
  */

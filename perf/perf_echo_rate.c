@@ -2,8 +2,8 @@
 /*
  * Echo: what a server costs and how long its clients wait, by hand with io_uring (multishot, with the ring or send(2)
  * to send; one-shot) and with epoll(7), with aion, one task a connection, and with the peers: threads, libuv, libev,
- * Boost.Asio. A process and a CPU for the server, one for the load (-c), which is the same for all. Each connection sends a message when the one before has come back. The sides take turns, and a
- * ratio is that of two neighbours.
+ * Boost.Asio. A process and a CPU for the server, one for the load (-c), which is the same for all. Each connection
+ * sends a message when the one before has come back. The sides take turns, and a ratio is that of two neighbours.
  *
  *	perf_echo_rate 64 16384		only 64 connections with messages of 16 KiB, and what all sides do there
  *	perf_echo_rate count SIDE NR	serves NR messages of 64 bytes to 64 connections of a process of its own, then

@@ -10,8 +10,8 @@
  *	completions	256 tasks that await a NOP each, and the next
  *	posts		another thread on another CPU that posts, at most 4096 ahead
  *	posts_again	64 posts, each of which posts itself anew
- * The raw way, where there is one: a thread in clock_nanosleep(2), and beside it, on the same CPU, threads that compute,
- * or one that keeps a ring full of NOPs; then the kernel shares the CPU between them.
+ * The raw way, where there is one: a thread in clock_nanosleep(2), and beside it, on the same CPU, threads that
+ * compute, or one that keeps a ring full of NOPs; then the kernel shares the CPU between them.
  */
 #include <errno.h>
 #include <pthread.h>

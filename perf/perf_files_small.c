@@ -2,59 +2,42 @@
 /*
  * How long do many small files take? `xargs cat` against `xargs aio-cat`, whole processes, to /dev/null, taking turns.
  *	hot	everything is in the page cache
+ *	hot -j2	the same, and aio-cat has two files in work at once
  *	cold	the caches of the kernel are dropped before each run (root only)
  * The files are 4 KiB each, a thousand a directory, in $TMPDIR or /var/tmp, which should be a disk; -s gives their
  * total size. Each process gets as many of them as fit. The tool is $AIO_CAT, or the one built beside this program.
  *
- * Area: small-files. Round: -r 2 -s 32. Quick: -r 1 -s 8.
+ * Area: small-files. Round: -r 2 -s 64. Quick: -r 1 -s 8.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <sched.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "perf.h"
+#include "tool.h"
 
 #define FILE_NR 50000
 #define FILE_SIZE 4096
 #define FILES_PER_DIR 1000
-#define HOT_BAR 4
+#define HOT_BAR 4.5
+#define HOT_TWO_BAR 7
 #define COLD_BAR 5
 #define ARGUMENTS_SIZE "1900000" /* bytes of names that xargs hands to one process */
-
-extern char **environ;
 
 struct bench {
 	size_t file_nr;
 	bool is_cold;
+	bool two_at_once;
 	cpu_set_t cpus;
 	char dir[PATH_MAX];
 	char list[PATH_MAX + 8];
-	char tool[PATH_MAX + 32];
 };
-
-static void tool_find(struct bench *bench)
-{
-	const char *given = getenv("AIO_CAT");
-	char self[PATH_MAX] = "";
-
-	if (given) {
-		if (!realpath(given, bench->tool))
-			perf_die(given, -errno);
-		return;
-	}
-	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
-		perf_die("/proc/self/exe", -errno);
-	snprintf(bench->tool, sizeof(bench->tool), "%s/../tools/aio-cat", dirname(self));
-}
 
 static void file_make(const char *path, uint64_t *seed)
 {
@@ -98,25 +81,6 @@ static void tree_make(struct bench *bench)
 	sync();
 }
 
-static void run(const struct bench *bench, char *const *command)
-{
-	posix_spawn_file_actions_t actions;
-	int status, error;
-	pid_t child;
-
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addchdir_np(&actions, bench->dir);
-	error = posix_spawnp(&child, command[0], &actions, NULL, command, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	if (error)
-		perf_die(command[0], -error);
-	if (waitpid(child, &status, 0) < 0)
-		perf_die("waitpid", -errno);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		perf_die(command[0], -ECHILD);
-}
-
 static void caches_drop(void)
 {
 	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
@@ -127,34 +91,32 @@ static void caches_drop(void)
 	close(fd);
 }
 
-static double tool_run(struct bench *bench, char *tool)
+static double xargs_run(struct bench *bench, char *tool, char *option)
 {
 	char xargs[] = "xargs", from[] = "-a", most[] = "-s", size[] = ARGUMENTS_SIZE, version[] = "--version";
 	char *const warm[] = {tool, version, NULL};
-	char *const command[] = {xargs, from, bench->list, most, size, tool, NULL};
-	int64_t begin_ns;
+	char *const command[] = {xargs, from, bench->list, most, size, tool, option, NULL};
 
 	if (bench->is_cold) {
 		caches_drop();
-		run(bench, warm); /* the programs themselves are not what is measured */
+		tool_run(warm, NULL, NULL); /* the programs themselves are not what is measured */
 	}
-	begin_ns = perf_now();
-	run(bench, command);
-	return (double)(perf_now() - begin_ns);
+	return tool_run(command, bench->dir, NULL);
 }
 
 static double run_cat(void *arg)
 {
 	char cat[] = "cat";
 
-	return tool_run(arg, cat);
+	return xargs_run(arg, cat, NULL);
 }
 
 static double run_aio_cat(void *arg)
 {
 	struct bench *bench = arg;
+	char two[] = "-j2";
 
-	return tool_run(bench, bench->tool);
+	return xargs_run(bench, tool_path(), bench->two_at_once ? two : NULL);
 }
 
 static void measure(struct bench *bench, const char *variant, unsigned run_nr, double bar)
@@ -180,7 +142,7 @@ static void tree_remove(struct bench *bench)
 	char rm[] = "rm", option[] = "-rf";
 	char *const command[] = {rm, option, bench->dir, NULL};
 
-	run(bench, command);
+	tool_run(command, NULL, NULL);
 }
 
 int main(int argc, char **argv)
@@ -192,9 +154,11 @@ int main(int argc, char **argv)
 	perf_start(argc, argv);
 	sched_setaffinity(0, sizeof(bench.cpus), &bench.cpus); /* whole programs run as they do for users */
 	bench.file_nr = perf_size((size_t)FILE_NR * FILE_SIZE) / FILE_SIZE;
-	tool_find(&bench);
 	tree_make(&bench);
 	measure(&bench, "hot", perf_runs(11), HOT_BAR);
+	bench.two_at_once = true;
+	measure(&bench, "hot -j2", perf_runs(11), HOT_TWO_BAR);
+	bench.two_at_once = false;
 	if (geteuid() == 0) {
 		bench.is_cold = true;
 		measure(&bench, "cold", perf_runs(5), COLD_BAR);

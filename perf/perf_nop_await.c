@@ -25,6 +25,7 @@ struct bench {
 	unsigned in_flight;
 	unsigned nop_nr; /* a slot or a task */
 	int64_t elapsed_ns;
+	uint64_t enter_nr; /* of aion's last run */
 	struct slot slots[128];
 };
 
@@ -87,19 +88,30 @@ static int64_t nop_task(void *arg)
 	return 0;
 }
 
+static uint64_t enters_now(const struct bench *bench)
+{
+	struct aion_loop_stats stats;
+
+	aion_loop_stats(bench->loop, &stats);
+	return stats.enter_nr;
+}
+
 static int64_t nop_main(void *arg)
 {
 	struct bench *bench = arg;
 	struct aion_group group;
+	uint64_t enter_nr;
 	unsigned i;
 	int64_t result, begin_ns;
 
 	aion_group_enter(&group);
 	for (i = 0; i < bench->in_flight; i++)
 		aion_spawn(&group, nop_task, bench);
+	enter_nr = enters_now(bench);
 	begin_ns = perf_now(); /* spawning is another question */
 	result = aion_group_leave(&group, 0);
 	bench->elapsed_ns = perf_now() - begin_ns;
+	bench->enter_nr = enters_now(bench) - enter_nr;
 	return result;
 }
 
@@ -121,6 +133,7 @@ static void measure(struct bench *bench, unsigned in_flight, double bar)
 	perf_line_begin("nop");
 	perf_line_param("in_flight", in_flight);
 	perf_line_pairs(&pairs);
+	perf_line_number("ops_an_enter", (double)in_flight * bench->nop_nr / (double)bench->enter_nr);
 	perf_line_bar(pairs.ratio.median, bar, PERF_AT_MOST);
 	perf_line_end();
 }

@@ -6,7 +6,7 @@
  *	one cpu		both processes share it: what both sides' reading costs shows in full
  *	all cpus	as for users
  *
- * Area: process. Round: -r 1. Quick: -r 1 -s 128.
+ * Area: process. Round: -r 1 -s 512. Quick: -r 1 -s 128.
  */
 #include <errno.h>
 #include <fcntl.h>

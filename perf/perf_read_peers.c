@@ -338,8 +338,8 @@ static void show_missing(const char *side, const char *package)
 	perf_line_end();
 }
 
-/* Without a name as soon as it is open; fio finds it among this process's descriptors. *ret_direct_fd is -1 where the file
- * system has no O_DIRECT. */
+/* Without a name as soon as it is open; fio finds it among this process's descriptors. *ret_direct_fd is -1 where the
+ * file system has no O_DIRECT. */
 static int file_create(struct bench *bench, size_t size, int *ret_direct_fd)
 {
 	const char *dir = getenv("TMPDIR");

@@ -38,6 +38,8 @@ struct bench {
 	unsigned left_nr; /* not yet started */
 	unsigned next_idx;
 	int64_t elapsed_ns;
+	struct aion_loop_stats begun; /* aion's last run */
+	double ops_an_enter;          /* in it */
 	struct cpu_time raw_cpu, aion_cpu;
 	char *buffers;
 };
@@ -127,6 +129,15 @@ static int64_t read_task(void *arg)
 	return 0;
 }
 
+static void enters_count(struct bench *bench)
+{
+	struct aion_loop_stats stats;
+
+	aion_loop_stats(bench->loop, &stats);
+	bench->ops_an_enter = (double)(stats.submit_nr - bench->begun.submit_nr) /
+			      (double)(stats.enter_nr - bench->begun.enter_nr + 1e-9);
+}
+
 static int64_t read_main(void *arg)
 {
 	struct bench *bench = arg;
@@ -136,12 +147,14 @@ static int64_t read_main(void *arg)
 
 	bench->left_nr = bench->read_nr;
 	bench->next_idx = 0;
+	aion_loop_stats(bench->loop, &bench->begun);
 	aion_group_enter(&group);
 	for (i = 0; i < bench->depth; i++)
 		aion_spawn(&group, read_task, bench);
 	result = aion_group_leave(&group, 0);
 	bench->elapsed_ns = perf_now() - begin_ns;
 	cpu_time_add(&bench->aion_cpu, perf_cpu_now() - cpu_ns, bench->read_nr);
+	enters_count(bench);
 	return result;
 }
 
@@ -174,6 +187,8 @@ static void measure(struct bench *bench, const char *mode, const char *raw_name,
 	perf_line_number("aion_ns", pairs.aion_ns.median);
 	perf_line_number("raw_cpu_ns", (double)bench->raw_cpu.spent_ns / (double)bench->raw_cpu.read_nr);
 	perf_line_number("aion_cpu_ns", (double)bench->aion_cpu.spent_ns / (double)bench->aion_cpu.read_nr);
+	if (strcmp(mode, "direct") == 0) /* else reads are done without the ring */
+		perf_line_number("ops_an_enter", bench->ops_an_enter);
 	perf_line_number("ratio", ratio.median);
 	perf_line_spread(&ratio);
 	perf_line_number("disturbed", pairs.disturbed_nr);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Area: socket.
+ * Area: socket. Round: -r 2. Once. Not quick.
  * Does a message cost more the more connections there are? Echo of 64 bytes over 10 to 10,000 connections, all busy,
  * as in perf_echo_rate: what a message costs the server, and how many there are a second. One side after the other, as
  * so many connections do not fit into a process's descriptors twice; so a ratio is that of medians. What there are not
@@ -55,7 +55,7 @@ static void measure_side(struct bench *bench, unsigned side, unsigned conn_nr, u
 	perf_stats_of(rate, run_nr, &bench->rate[side]);
 	perf_line_begin("scale_conns");
 	perf_line_text("measure", "side");
-	perf_line_number("conns", conn_nr);
+	perf_line_param("conns", conn_nr);
 	perf_line_text("side", bench->sides[side].name);
 	perf_line_number("cpu_ns", bench->cpu_ns[side].median);
 	perf_line_number("rate", bench->rate[side].median);
@@ -76,8 +76,8 @@ static void show_ratio(const struct bench *bench, const char *measure, unsigned 
 	}
 	perf_line_begin("scale_conns");
 	perf_line_text("measure", measure);
-	perf_line_number("conns", conn_nr);
-	perf_line_text(begin == PEERS ? "peer" : "raw", bench->sides[best].name);
+	perf_line_param("conns", conn_nr);
+	perf_line_note(begin == PEERS ? "peer" : "raw", bench->sides[best].name);
 	perf_line_number(begin == PEERS ? "peer_ns" : "raw_ns", bench->cpu_ns[best].median);
 	perf_line_number("aion_ns", bench->cpu_ns[AION].median);
 	perf_line_number("ratio", bench->cpu_ns[AION].median / bench->cpu_ns[best].median);
@@ -107,7 +107,7 @@ static void measure(struct bench *bench, unsigned conn_nr, unsigned run_nr)
 	if (!has_descriptors(conn_nr)) {
 		perf_line_begin("scale_conns");
 		perf_line_text("measure", "left_out");
-		perf_line_number("conns", conn_nr);
+		perf_line_param("conns", conn_nr);
 		perf_line_number("need_descriptors", conn_nr + 64);
 		perf_line_end();
 		return;

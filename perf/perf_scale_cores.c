@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Area: ring.
+ * Area: ring. Round: -r 3. Once.
  * Do two loops do twice as much as one? A loop a thread, a CPU each, 1, 2, 4 … of them up to the number of CPUs:
  *	yield	64 tasks that yield
  *	nop	64 tasks that await a NOP each, and the next; the raw way is as many slots of a ring kept busy by hand
@@ -230,7 +230,7 @@ static void measure(const struct kind *kind, unsigned thread_nr, int fd)
 	}
 	perf_line_begin("scale_cores");
 	perf_line_text("work", kind->name);
-	perf_line_number("threads", thread_nr);
+	perf_line_param("threads", thread_nr);
 	if (kind->raw) {
 		perf_stats_of(rates[1], run_nr, &rate);
 		perf_stats_of(ratios[1], run_nr, &ratio);

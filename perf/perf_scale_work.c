@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Area: task.
+ * Area: task. Round: -r 3. Once.
  * Does a task cost more the more there are? 10^3 to 10^6 of them:
  *	spawn	all are started, wait until all are alive, and end
  *	switch	in between all yield in turn
@@ -129,7 +129,7 @@ static void show(const struct bench *bench, const char *what, double *aion_ns, d
 	perf_stats_of(aion_ns, run_nr, &aion);
 	perf_line_begin("scale_work");
 	perf_line_text("measure", what);
-	perf_line_number("tasks", bench->task_nr);
+	perf_line_param("tasks", bench->task_nr);
 	if (has_raw) {
 		perf_stats_of(raw_ns, run_nr, &raw);
 		perf_stats_of(ratios, run_nr, &ratio);
@@ -192,7 +192,7 @@ static void measure(unsigned task_nr, unsigned run_nr)
 	if (free_size() < task_nr * TASK_SIZE * 3 / 2) {
 		perf_line_begin("scale_work");
 		perf_line_text("measure", "left_out");
-		perf_line_number("tasks", task_nr);
+		perf_line_param("tasks", task_nr);
 		perf_line_number("need_bytes", (double)task_nr * (double)TASK_SIZE * 1.5);
 		perf_line_end();
 		return;

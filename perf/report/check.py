@@ -113,6 +113,13 @@ class Arithmetic(unittest.TestCase):
         zero = '{"bench":"allocations","each":0,"value":0,"bar":0,"bound":"at most","of":[]}'
         self.assertEqual(table.row_of(only(report_of([zero], [zero])))[-2:], ("pass", "agree"))
 
+    def test_what_others_took_part_in_is_said(self):
+        line = nop(8, 1)[:-1] + ',"disturbed":%d}'
+        quiet, loud = (only(report_of([line % nr], [line % nr])) for nr in (20, 30))
+        self.assertEqual([table.spread_text(case) for case in (quiet, loud)], ["agree", "agree, disturbed"])
+        self.assertNotIn("disturbed", "".join(table.summary([quiet])))
+        self.assertIn("1 of 1 figures", "".join(table.summary([loud])))
+
     def test_share_of_the_bar(self):
         self.assertAlmostEqual(only(report_of([nop(8, 0.53)])).used(), 0.5)
         self.assertAlmostEqual(only(report_of([RATE % ("x", 1.94, 1.94)])).used(), 0.5)
@@ -165,6 +172,14 @@ class Pictures(unittest.TestCase):
     def test_only_what_has_several_amounts_of_work_is_a_curve(self):
         self.assertEqual(plots.sweeps(lines.cases_of(report_of([nop(1, 1.0)]))[0]), [])
         self.assertEqual(len(plots.sweeps(lines.cases_of(report_of([nop(1, 1.0), nop(8, 1.0)]))[0])), 1)
+
+
+    def test_rates_over_threads_stand_beside_those_of_the_raw_way(self):
+        line = '{"bench":"x","work":"nop","threads":%d,"raw_rate":1,"aion_rate":2,"ratio":1,"of":["work","threads"]}'
+        cases, _ = lines.cases_of(report_of([line % 1, line % 2]))
+        figure, = plots.sweeps(cases, lambda bench, work: work == "threads")
+        self.assertEqual([name for _, name in figure.legend], ["aion nop", "raw nop"])
+        self.assertEqual(plots.sweeps(cases, costs=("ops_an_enter",)), [])
 
 
 class Readme(unittest.TestCase):

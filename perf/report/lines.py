@@ -4,6 +4,7 @@ import math
 import statistics
 
 AGREE = 0.05  # rounds agree if none lies further than this from their median
+DISTURBED = 0.2  # a figure is disturbed if more than this share of its runs was
 
 # Keys that are neither parameters nor figures.
 NO_FIGURES = {"bench", "of", "bound", "verdict", "runs", "disturbed", "bar", "value", "min", "max"}
@@ -104,6 +105,11 @@ class Case:
         middle = statistics.median(values)
         far = max(abs(value - middle) for value in values)
         return 0.0 if far == 0 else far / abs(middle) if middle else math.inf
+
+    def disturbed(self):
+        """The share of a figure's runs that other programs took part in, although they were tried again."""
+        runs = sum(self.series("runs"))
+        return min(1.0, sum(self.series("disturbed")) / runs) if runs else 0.0
 
     def agrees(self):
         off = self.off()

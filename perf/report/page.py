@@ -119,12 +119,18 @@ def page_of(report):
     body.append(section("Awaited operations over concurrency",
                         "Nanoseconds an operation; bars from the least to the greatest round.",
                         plots.sweeps(cases, lambda bench, work: work == "in_flight")))
+    body.append(section("Operations an enter",
+                        "How many operations one system call hands to the kernel, over how many are in flight.",
+                        plots.sweeps(cases, costs=("ops_an_enter",))))
     body.append(section("Latency",
                         "Percentiles for each side under the same load; medians of the rounds, and their range.",
                         plots.latencies(cases)))
     body.append(section("Cost over work",
-                        "What one unit costs as there is more of it: tasks, timers, connections, cores.",
-                        plots.sweeps(cases, lambda bench, work: work != "in_flight")))
+                        "What one unit costs as there is more of it: tasks, timers, connections.",
+                        plots.sweeps(cases, lambda bench, work: work not in ("in_flight", "threads"))))
+    body.append(section("Scaling over cores",
+                        "Units a second of all threads together, each with a loop (or a ring) of its own.",
+                        plots.sweeps(cases, lambda bench, work: work == "threads")))
     body.append(section("Spread", "Whether another run would say the same.", plots.spread(cases), False))
     body.append('<h2>All figures</h2><p class="dim">Medians of the rounds. "To raw" and "to peer" are the ratios that '
                 'the program prints: aion over the raw way, or over the best of the peers. "pass?" and "short?": rounds '

@@ -10,8 +10,8 @@ from lines import AGREE
 from table import bar_text, number
 
 # Parameters that say how much work there is at once, or how much runs side by side.
-WORK = ("in_flight", "tasks", "timers", "conns", "workers", "files", "capacity")
-COSTS = ("aion_ns", "ns", "cpu_ns", "item_ns", "value_ns", "aion_bytes", "bytes_each", "ns_a_task")
+WORK = ("in_flight", "tasks", "timers", "conns", "workers", "files", "capacity", "threads")
+COSTS = ("aion_ns", "ns", "cpu_ns", "item_ns", "value_ns", "aion_bytes", "bytes_each", "ns_a_task", "aion_rate")
 PERCENTILES = (("p50_us", "p50"), ("p99_us", "p99"), ("p999_us", "p99.9"))
 ROW = 20
 WIDTH = 940
@@ -36,7 +36,8 @@ class Series:
 
 def key_text(key):
     """The unit of a figure, for an axis."""
-    for end, unit in (("_ns", "ns"), ("ns", "ns"), ("_us", "µs"), ("bytes", "bytes"), ("bytes_each", "bytes")):
+    for end, unit in (("_ns", "ns"), ("ns", "ns"), ("_us", "µs"), ("bytes", "bytes"), ("bytes_each", "bytes"),
+                      ("_rate", "a second")):
         if key.endswith(end):
             return unit
     return key.replace("_", " ")
@@ -213,14 +214,14 @@ def percentiles(title, group):
     return Figure(title, "", legend, picture.text_of())
 
 
-def sweeps(cases, wanted=lambda bench, work: True):
+def sweeps(cases, wanted=lambda bench, work: True, costs=COSTS):
     """Costs over the amount of work: for every bench with a parameter of WORK that takes several values."""
     groups = collections.OrderedDict()
     with_sides = {case.bench for case in cases if "side" in case.params}  # their other lines repeat what these show
     for case in cases:
         if case.bench in with_sides and "side" not in case.params:
             continue
-        key = next((key for key in COSTS if case.series(key)), None)
+        key = next((key for key in costs if case.series(key)), None)
         for work in WORK:
             if key and work in case.params and wanted(case.bench, work):
                 name, facet = parts(case, work)
@@ -244,16 +245,18 @@ def load_text(params):
 
 def sweep(bench, work, key, facet, curves):
     curves = {name: sorted(group, key=lambda c: c.params[work]) for name, group in curves.items() if len(group) > 1}
-    both = [case for group in curves.values() for case in group if case.series("raw_ns") and case.series("ratio")]
+    raw_key = key.replace("aion_", "raw_")
+    both = [case for group in curves.values() for case in group if case.series(raw_key) and case.series("ratio")]
     ratios = [case.median("ratio") for case in both]
-    with_raw = key == "aion_ns" and len(curves) <= 3 and bool(ratios) and 1 / 3 < statistics.median(ratios) < 3
+    with_raw = raw_key != key and len(curves) <= 3 and bool(ratios) and 1 / 3 < statistics.median(ratios) < 3
     series = []
     for i, (name, group) in enumerate(sorted(curves.items(), key=lambda item: side_order(item[0]))):
         label = f"aion {name}".strip() if with_raw else name or "aion"
         series.append(Series(label, [point(case.params[work], case, key) for case in group], i))
         if with_raw:
-            raw = [point(case.params[work], case, "raw_ns") for case in group if case.series("raw_ns")]
-            series.append(Series(f"raw {name}".strip(), raw, i if len(curves) > 1 else 1, True))
+            raw = [point(case.params[work], case, raw_key) for case in group if case.series(raw_key)]
+            if raw:
+                series.append(Series(f"raw {name}".strip(), raw, i if len(curves) > 1 else 1, True))
     values = sorted({p[0] for one in series for p in one.points})
     title = ", ".join([f"{bench} over {work.replace('_', ' ')}"] + load_text(facet))
     x_log = values[0] > 0 and values[-1] / values[0] > 4

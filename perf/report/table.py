@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The table of a report, as text."""
-from lines import AGREE, cases_of
+from lines import AGREE, DISTURBED, cases_of
 
 NO_TIME = "no time was left"
 COLUMNS = ("measure", "figure", "median", "min–max of rounds", "to raw", "to peer", "bar", "verdict", "rounds")
@@ -32,7 +32,8 @@ def spread_text(case):
     off = case.off()
     if off is None:
         return "once" if case.once else "unknown"
-    return "agree" if case.agrees() else f"±{off * 100:.{0 if off >= 0.1 else 1}f} %"
+    text = "agree" if case.agrees() else f"±{off * 100:.{0 if off >= 0.1 else 1}f} %"
+    return text + (", disturbed" if case.disturbed() > DISTURBED else "")
 
 
 def ratio_text(ratio):
@@ -79,6 +80,10 @@ def summary(cases):
     if loose:
         text.append(f"rounds further than {AGREE * 100:.0f} % from their median: "
                     f"{len(loose)} of {len(judged)} figures with a bar")
+    disturbed = [case for case in cases if case.disturbed() > DISTURBED]
+    if disturbed:
+        text.append(f"disturbed by other programs in more than {DISTURBED * 100:.0f} % of their runs: "
+                    f"{len(disturbed)} of {len(cases)} figures")
     if once:
         text.append(f"one round only, so it is unknown how far another would differ: {len(once)} figures with a bar")
     return text
