@@ -25,7 +25,7 @@
 
 #ifdef PERF_XXHASH
 #include <xxhash.h>
-#ifdef __x86_64__
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
 #include <xxh_x86dispatch.h> /* the vectors that the processor has, as xxhsum does */
 #endif
 #endif

@@ -7,7 +7,7 @@
  * The files are 4 KiB each, a thousand a directory, in $TMPDIR or /var/tmp, which should be a disk; -s gives their
  * total size. Each process gets as many of them as fit. The tool is $AIO_CAT, or the one built beside this program.
  *
- * Area: small-files. Round: -r 2 -s 64. Quick: -r 1 -s 8.
+ * Area: small-files. Round: -r 1 -s 64. Quick: -r 1 -s 8.
  */
 #include <errno.h>
 #include <fcntl.h>

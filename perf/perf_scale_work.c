@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Area: task. Round: -r 3. Once.
+ * Area: task. Round: -r 1. Once.
  * Does a task cost more the more there are? 10^3 to 10^6 of them:
  *	spawn	all are started, wait until all are alive, and end
  *	switch	in between all yield in turn

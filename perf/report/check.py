@@ -113,6 +113,15 @@ class Arithmetic(unittest.TestCase):
         zero = '{"bench":"allocations","each":0,"value":0,"bar":0,"bound":"at most","of":[]}'
         self.assertEqual(table.row_of(only(report_of([zero], [zero])))[-2:], ("pass", "agree"))
 
+    def test_the_best_raw_way_is_that_of_all_rounds(self):
+        line = ('{"bench":"echo","raw_rate":1,"ratio":%g,"over_a":%g,"over_b":%g,'
+                '"value":%g,"bar":1,"bound":"at least","of":[]}')
+        rounds = [[line % (min(a, b), a, b, min(a, b))] for a, b in ((0.9, 1.1), (1.2, 0.8), (1.05, 1.04))]
+        case = only(report_of(*rounds))
+        self.assertEqual((case.over_best(), case.value, case.verdict()), ("over_b", 1.04, "pass?"))
+        self.assertEqual(table.row_of(case)[4], "1.040")
+        self.assertIsNone(only(report_of([nop(8, 1)])).over_best())
+
     def test_what_others_took_part_in_is_said(self):
         line = nop(8, 1)[:-1] + ',"disturbed":%d}'
         quiet, loud = (only(report_of([line % nr], [line % nr])) for nr in (20, 30))

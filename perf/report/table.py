@@ -42,7 +42,7 @@ def ratio_text(ratio):
 
 def row_of(case):
     values = case.values()
-    ratio = ratio_text(case.median("ratio"))
+    ratio = ratio_text(case.ratio())
     over_peer = "peer" in case.params
     return (
         case.name,
