@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Area: socket. Round: -r 1.
+ * Area: socket. Round: -r 1. Not quick.
  * How long do messages wait while the server is busy? An open loop: messages of 64 bytes come to 64 connections by a
  * schedule, whether the server keeps up or not, and each is timed from when it was due, so that what waits behind a
  * slow answer is counted as well (no coordinated omission). A run is nine windows of 50 ms, and what counts is the

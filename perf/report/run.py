@@ -23,7 +23,7 @@ import table
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 FULL = {"rounds": 5, "limit_s": 15 * 60 - 10}
-QUICK = {"rounds": 2, "limit_s": 2 * 60 - 5}
+QUICK = {"rounds": 2, "limit_s": 2 * 60 - 8}
 
 
 def arguments():
