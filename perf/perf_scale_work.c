@@ -117,6 +117,28 @@ static void raw_side(struct bench *bench)
 	free(threads);
 }
 
+static void line_begin(const struct bench *bench, const char *measure, const char *what)
+{
+	perf_line_begin("scale_work");
+	perf_line_text("measure", measure);
+	perf_line_text("what", what);
+	perf_line_param("tasks", bench->task_nr);
+}
+
+static struct perf_stats show_side(const struct bench *bench, const char *what, const char *side, double *ns,
+				   unsigned run_nr)
+{
+	struct perf_stats stats;
+
+	perf_stats_of(ns, run_nr, &stats);
+	line_begin(bench, "side", what);
+	perf_line_text("side", side);
+	perf_line_number("ns", stats.median);
+	perf_line_spread(&stats);
+	perf_line_end();
+	return stats;
+}
+
 static void show(const struct bench *bench, const char *what, double *aion_ns, double *raw_ns, unsigned run_nr,
 		 bool has_raw)
 {
@@ -124,22 +146,18 @@ static void show(const struct bench *bench, const char *what, double *aion_ns, d
 	struct perf_stats aion, raw, ratio;
 	unsigned i;
 
-	for (i = 0; i < run_nr; i++)
+	for (i = 0; i < run_nr; i++) /* before they are sorted */
 		ratios[i] = has_raw ? aion_ns[i] / raw_ns[i] : 0;
-	perf_stats_of(aion_ns, run_nr, &aion);
-	perf_line_begin("scale_work");
-	perf_line_text("measure", what);
-	perf_line_param("tasks", bench->task_nr);
-	if (has_raw) {
-		perf_stats_of(raw_ns, run_nr, &raw);
-		perf_stats_of(ratios, run_nr, &ratio);
-		perf_line_text("raw", "threads");
-		perf_line_number("raw_ns", raw.median);
-	}
+	aion = show_side(bench, what, "aion", aion_ns, run_nr);
+	if (!has_raw)
+		return;
+	raw = show_side(bench, what, "threads", raw_ns, run_nr);
+	perf_stats_of(ratios, run_nr, &ratio);
+	line_begin(bench, "over threads", what);
+	perf_line_number("raw_ns", raw.median);
 	perf_line_number("aion_ns", aion.median);
-	if (has_raw)
-		perf_line_number("ratio", ratio.median);
-	perf_line_spread(has_raw ? &ratio : &aion);
+	perf_line_number("ratio", ratio.median);
+	perf_line_spread(&ratio);
 	perf_line_end();
 }
 

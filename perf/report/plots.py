@@ -177,11 +177,16 @@ def side_order(name):
     return (0 if name.startswith("aion") else 1, name)
 
 
+def known(case):
+    """Which percentiles it has: (key, name) each."""
+    return [(key, name) for key, name in PERCENTILES if case.series(key)]
+
+
 def latencies(cases):
     """Percentiles: a chart for each load, a row for each side."""
     loads = collections.OrderedDict()
     for case in cases:
-        if all(case.series(key) for key, _ in PERCENTILES) and "side" in case.params:
+        if len(known(case)) > 1 and "side" in case.params:
             load = tuple((k, v) for k, v in case.params.items() if k not in ("side", "measure"))
             loads.setdefault((case.bench, load), []).append(case)
     figures = []
@@ -195,22 +200,23 @@ def percentiles(title, group):
     sides = [case.params["side"] for case in group]
     left, right, top = svg.width_of(sides) + 16, PANEL_WIDTH - 24, 8
     bottom = top + ROW * len(group) + 4
-    values = [value for case in group for key, _ in PERCENTILES for value in case.series(key) if value > 0]
+    shown = known(group[0])
+    values = [value for case in group for key, _ in shown for value in case.series(key) if value > 0]
     x = svg.Scale(min(values, default=1) / 1.3, max(values, default=1) * 1.3, left, right, log=True)
     picture = svg.Picture(PANEL_WIDTH, bottom + 42, title)
     svg.x_axis(picture, x, top, bottom, x.ticks(), [svg.tick_text(tick) for tick in x.ticks()])
     picture.text((left + right) / 2, bottom + 36, "µs, logarithmic", "middle", "name")
     for i, case in enumerate(group):
         y = top + ROW * (i + 0.5) + 2
-        medians = [case.median(key) for key, _ in PERCENTILES]
+        medians = [case.median(key) for key, _ in shown]
         picture.text(left - 10, y + 4, sides[i], "end", "area" if sides[i].startswith("aion") else "")
         picture.line(x.place(medians[0]), y, x.place(medians[-1]), y, "span")
-        for colour, (key, name) in enumerate(PERCENTILES):
+        for colour, (key, name) in enumerate(shown):
             series = case.series(key)
             picture.line(x.place(min(series)), y, x.place(max(series)), y, f"whisker s{colour}")
             tip = f"{sides[i]}, {name}: {number(medians[colour])} µs ({number(min(series))}–{number(max(series))})"
             picture.dot(x.place(medians[colour]), y, f"mark s{colour}", tip, 4.5)
-    legend = [(f"s{colour}", name) for colour, (_, name) in enumerate(PERCENTILES)]
+    legend = [(f"s{colour}", name) for colour, (_, name) in enumerate(shown)]
     return Figure(title, "", legend, picture.text_of())
 
 
