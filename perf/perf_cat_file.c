@@ -10,7 +10,7 @@
  * Besides, the most memory that aio-cat had. The file is in $TMPDIR or /var/tmp, which should be a disk; -s MIB is its
  * size. With -c CPU what is no pipe stays on that one.
  *
- * Area: file. Round: -r 1 -s 1024. Quick: -r 1 -s 64.
+ * Area: file. Round: -r 1 -s 512. Quick: -r 1 -s 64.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -47,7 +47,7 @@ ROWS = (
     ("hot 4 KiB reads, one at a time over `pread(2)` / 32 tasks over raw liburing, rates", "`perf_read_random`",
      "ratio", ratio, "1", None, [("read_random", {"mode": "hot", "raw": "pread", "in_flight": 1}),
                                  ("read_random", {"mode": "hot", "raw": "io_uring", "in_flight": 32})]),
-    ("one large file, `aio-cat` over `cat`: to /dev/null / into `| cat` / `-n`", "`perf_cat_file`", "ratio", times, "1",
+    ("one large file, `aio-cat` over `cat`: to /dev/null / into another cat / `-n`", "`perf_cat_file`", "ratio", times, "1",
      None, [("cat", {"variant": variant}) for variant in ("null", "pipe into cat", "-n")]),
     ("hot file: reads over `read(2)`, rates / newlines over `wc -l`, one core / two / xxh3 over `xxhsum`, times",
      "`perf_chunk_read`, `perf_chunk_hash`", "ratio", ratio, "1", None,
