@@ -85,7 +85,7 @@ def figure(cases, wanted, key, write):
     """The figures of a cell, slash by slash; what was not measured is a dash."""
     texts = []
     for bench, params in wanted:
-        known = [case.median(key) for case in find(cases, bench, params)]
+        known = [case.ratio() if key == "ratio" else case.median(key) for case in find(cases, bench, params)]
         known = [value for value in known if value is not None]
         texts.append(write(max(known)) if known else "–")
     return " / ".join(texts)
