@@ -183,6 +183,12 @@ class Pictures(unittest.TestCase):
         self.assertEqual(len(plots.sweeps(lines.cases_of(report_of([nop(1, 1.0), nop(8, 1.0)]))[0])), 1)
 
 
+    def test_percentiles_that_are_not_there_are_not_drawn(self):
+        line = '{"bench":"tail","side":"%s","p50_us":1,"p99_us":2,"of":["side"]}'
+        cases, _ = lines.cases_of(report_of([line % "aion", line % "threads"]))
+        figure, = plots.latencies(cases)
+        self.assertEqual([name for _, name in figure.legend], ["p50", "p99"])
+
     def test_rates_over_threads_stand_beside_those_of_the_raw_way(self):
         line = '{"bench":"x","work":"nop","threads":%d,"raw_rate":1,"aion_rate":2,"ratio":1,"of":["work","threads"]}'
         cases, _ = lines.cases_of(report_of([line % 1, line % 2]))
