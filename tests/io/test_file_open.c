@@ -3,6 +3,7 @@
 #include <linux/openat2.h>
 
 #include "test_file.h"
+#include "test_worker.h"
 
 #include "fault_int.h"
 
@@ -137,21 +138,6 @@ static int64_t open_pipe(void *arg)
 	return 0;
 }
 
-/*
- * The kernel lets one of its own workers read the end of a named pipe, and that worker holds on to the file for a
- * moment after the read, even after the close.
- */
-static void await_no_reader(void)
-{
-	int64_t writer;
-
-	while ((writer = aion_openat(AT_FDCWD, "p", O_WRONLY | O_NONBLOCK, 0)) >= 0) {
-		assert_result(aion_close((int)writer), 0);
-		aion_sleep(AION_MILLISECOND);
-	}
-	assert_result(writer, -ENXIO);
-}
-
 /* As openat(2) does, whichever way the kernel takes: whoever comes first waits, and both get their ends. */
 TASK_TEST(file_open, named_pipe_waits_for_its_other_end)
 {
@@ -183,7 +169,7 @@ TASK_TEST(file_open, named_pipe_waits_for_its_other_end)
 		assert_result(aion_close((int)writer), 0);
 		assert_result(aion_read((int)reader, buf, 10), 0);
 		assert_result(aion_close((int)reader), 0);
-		await_no_reader();
+		test_await_kernel_workers();
 	}
 	cr_assert_eq(lowest_fd(), lowest);
 	cr_assert_eq(test_stats().in_flight_nr, 0);
@@ -238,6 +224,7 @@ TASK_TEST(file_open, wait_for_the_other_end_can_be_cancelled)
 		assert_result(aion_scope_leave(&scope), -ETIME);
 	}
 	cr_assert_eq(lowest_fd(), lowest);
+	test_await_kernel_workers();
 	assert_result(aion_openat(AT_FDCWD, "p", O_WRONLY | O_NONBLOCK, 0), -ENXIO);
 	cr_assert_geq(aion_openat(AT_FDCWD, "p", O_RDWR, 0), 0);
 }

@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 
 #include "test_resolve.h"
+#include "test_worker.h"
 
 /* An address of this machine with a port on which nobody listens until somebody does. */
 static inline struct aion_address test_ip(const char *host, uint16_t port)
@@ -56,6 +57,7 @@ static inline void test_close(const int *fds, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++)
 		assert_result(aion_close(fds[i]), 0);
+	test_await_kernel_workers();
 }
 
 /* The lowest free descriptor of the machine on which the loop runs: higher than before if one was left open. */

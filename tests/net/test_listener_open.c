@@ -6,6 +6,7 @@
 #include "test_listener.h"
 #include "test_net.h"
 #include "test_task.h"
+#include "test_worker.h"
 
 TASK_TEST(listener_open, any_free_port_is_told)
 {
@@ -257,6 +258,7 @@ TASK_TEST(listener_open, a_path_that_a_killed_server_has_left_is_taken_over)
 
 	TEST_NEEDS_KERNEL("names of sockets are no files on a simulated machine");
 	assert_result(aion_close(listen_at(&at, 5)), 0);
+	test_await_kernel_workers();
 	cr_assert(path_is_there("x.sock"));
 	assert_result(aion_listener_open(&listener, &at, NULL), 0);
 	assert_result(aion_close(client_open(&at)), 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Named pipes: on the simulated machine as on the kernel, and the real machine's from within a simulated one. */
 #include "test_both.h"
+#include "test_worker.h"
 
 #include "sim_node_int.h"
 
@@ -200,6 +201,7 @@ static int64_t on_host(void *unused)
 		assert_result(aion_read((int)reader.fd, buf, 10), 0);
 		assert_result(aion_close((int)reader.fd), 0);
 	}
+	test_await_kernel_workers();
 	assert_result(aion_openat(AT_FDCWD, "p", O_WRONLY | O_NONBLOCK, 0), -ENXIO);
 	assert_result(aion_close((int)aion_openat(AT_FDCWD, "p", O_RDWR | O_CREAT, 0600)), 0);
 	return 4711;

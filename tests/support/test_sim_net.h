@@ -16,6 +16,7 @@
 #include "compat_int.h"
 #include "sim_socket_int.h"
 #include "test_sim.h"
+#include "test_worker.h"
 
 #define TEST_NET_SEED_NR 6
 
@@ -108,6 +109,8 @@ static inline int net_socket(int domain, int type)
 static inline void net_close(int fd)
 {
 	assert_result(NET_DO(io_uring_prep_close, fd), 0);
+	if (!net_sim)
+		test_await_kernel_workers();
 }
 
 static inline void net_pipe(int fds[2])
