@@ -16,24 +16,19 @@
 
 #include "listener_int.h"
 
-#define PROBE_NS (10 * AION_MILLISECOND) /* whoever listens and has no room for us for so long, listens */
-
 static const char *path_of(const struct aion_address *address)
 {
 	return address->any.sa_family == AF_UNIX && address->un.sun_path[0] ? address->un.sun_path : NULL;
 }
 
-/* Nobody answers at this address: 0, else what connecting to it came to, or -EADDRINUSE. */
+/* Nobody listens at this address: 0, else -EADDRINUSE, or -ECANCELED. Who listens and has no room refuses at once. */
 static int64_t path_check_stale(const struct aion_address *address)
 {
-	int64_t result, fd = aion_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct aion_scope scope;
+	int64_t result, fd = aion_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return fd;
-	aion_scope_enter(&scope, aion_after(PROBE_NS));
 	result = aion_connect((int)fd, &address->any, address->size);
-	aion_scope_leave(&scope);
 	aion_close((int)fd);
 	if (result == -ECONNREFUSED || result == -ENOENT)
 		return 0;

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+
+#include <aion/task.h>
 
 #include "assert_int.h"
 
@@ -48,11 +49,13 @@ void test_await_kernel_workers(void)
 {
 	bool is_any;
 
-	/* Twice in a row: it calls itself asleep a few instructions before it looks for the last time for what to drop. */
+	/* Twice in a row: it calls itself asleep a few instructions before it looks for the last time for what to drop.
+	 * If the ring's half of the request is through before the worker's, the ring has the reference, and drops it in
+	 * its next turn. */
 	for (int rest_nr = 0; rest_nr < 2;) {
 		rest_nr = kernel_workers_rest(&is_any) ? rest_nr + 1 : 0;
 		if (!is_any)
 			return;
-		usleep(100);
+		aion_sleep(100 * AION_MICROSECOND);
 	}
 }
