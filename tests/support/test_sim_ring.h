@@ -6,8 +6,9 @@
 #include "ring_int.h"
 #include "test_sim_net.h"
 
-#define RING_WAIT_NS (20 * AION_MILLISECOND) /* after that nothing more is expected */
-#define RING_UD UINT64_C(100)                /* the user_data of the request that a test is about */
+#define RING_QUIET_NS (20 * AION_MILLISECOND) /* after that nothing more is expected */
+#define RING_WAIT_NS (30 * AION_SECOND)       /* what is expected comes earlier, or has failed to */
+#define RING_UD UINT64_C(100)                 /* the user_data of the request that a test is about */
 
 static struct aion__ring net_ring;
 
@@ -50,10 +51,10 @@ struct ring_cqe {
 	uint32_t flags;
 };
 
-/* The next completion; false: none comes. */
-static inline bool ring_next(struct ring_cqe *ret_cqe)
+/* The next completion; false: none comes in that time. */
+static inline bool ring_next(int64_t wait_ns, struct ring_cqe *ret_cqe)
 {
-	int64_t deadline_ns = net_ring.backend->now(&net_ring) + RING_WAIT_NS;
+	int64_t deadline_ns = net_ring.backend->now(&net_ring) + wait_ns;
 	const struct io_uring_cqe *cqe;
 
 	while (!aion__ring_cq_ready(&net_ring)) {
@@ -86,7 +87,7 @@ static inline int32_t ring_wait_for(uint64_t user_data)
 	struct ring_cqe cqe;
 
 	for (;;) {
-		cr_assert(ring_next(&cqe), "no completion came");
+		cr_assert(ring_next(RING_WAIT_NS, &cqe), "no completion came");
 		if (cqe.user_data == user_data)
 			return cqe.res;
 		cr_assert_lt(ring_kept_nr, 16);
@@ -115,7 +116,7 @@ static inline void ring_settle(void)
 {
 	struct ring_cqe cqe;
 
-	while (ring_next(&cqe)) {
+	while (ring_next(RING_QUIET_NS, &cqe)) {
 		cr_assert_lt(ring_kept_nr, 16);
 		ring_kept[ring_kept_nr++] = cqe;
 	}
@@ -127,23 +128,28 @@ static inline void ring_start(struct io_uring_sqe *sqe)
 	ring_settle();
 }
 
-/* The watched request's next completion: its result; -EAGAIN: none comes. ret_flags: NULL, or where its flags go. */
+/* The watched request's next completion: its result. ret_flags: NULL, or where its flags go. */
 static inline int32_t ring_take(uint32_t *ret_flags)
 {
 	struct ring_cqe cqe;
 
-	if (ret_flags)
-		*ret_flags = 0;
-	if (!ring_kept_nr)
-		ring_settle();
-	if (!ring_kept_nr)
-		return -EAGAIN;
-	cqe = ring_kept[0];
-	memmove(ring_kept, ring_kept + 1, --ring_kept_nr * sizeof(cqe));
+	if (ring_kept_nr) {
+		cqe = ring_kept[0];
+		memmove(ring_kept, ring_kept + 1, --ring_kept_nr * sizeof(cqe));
+	} else {
+		cr_assert(ring_next(RING_WAIT_NS, &cqe), "no completion came");
+	}
 	cr_assert_eq(cqe.user_data, RING_UD);
 	if (ret_flags)
 		*ret_flags = cqe.flags;
 	return cqe.res;
+}
+
+/* There is no completion of the watched request, and none comes. */
+static inline void ring_has_none(void)
+{
+	ring_settle();
+	cr_assert_eq(ring_kept_nr, 0);
 }
 
 /* Nothing more comes. The kernel may say an event of a poll twice, if it comes while one is being said. */
