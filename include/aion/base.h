@@ -11,7 +11,8 @@
  *   - ret_* parameters are written only on success (ret_done excepted: always).
  *   - "Suspends:" in a comment says whether the call may give the thread to other tasks. A function that does carries
  *     AION_SUSPENDS; each is a checkpoint on every call: it returns -ECANCELED, before any effect, when a scope around
- *     the caller is cancelled (unless its comment says that it always finishes), and it draws on the task's budget.
+ *     the caller is cancelled (unless its comment says that it always finishes), and it draws on the task's budget:
+ *     after 128 of them in a row, or some 25 us with work between them, the task suspends, and the others run.
  *   - "Thread:" says who may call: "loop" = the thread that runs the loop, inside a task; "any" = any thread.
  *   - In a forked child every call that needs the ring returns -ECHILD.
  */

@@ -48,7 +48,7 @@ int aion_mutex_lock(struct aion_mutex *mutex)
 
 	if (aion__unlikely(!task || mutex->owner))
 		return lock_slowly(mutex);
-	aion__loop()->budget--;
+	aion__loop()->budget.left_nr--;
 	mutex->owner = task;
 	return 0;
 }

@@ -102,7 +102,7 @@ int aion_semaphore_acquire(struct aion_semaphore *semaphore)
 {
 	if (aion__unlikely(!aion__task_unhindered() || !semaphore->free_nr))
 		return acquire_slowly(semaphore);
-	aion__loop()->budget--;
+	aion__loop()->budget.left_nr--;
 	semaphore->free_nr--;
 	return 0;
 }

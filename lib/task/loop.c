@@ -7,6 +7,8 @@
 #include "debug_int.h"
 #include "mutant_int.h"
 
+#define SLICE_GROWTH 7 /* a slice of a budget is at most so many times what has been timed of it */
+
 int64_t aion__loop_now(struct aion_loop *loop)
 {
 	loop->now_ns = loop->engine.ring.backend->now(&loop->engine.ring);
@@ -201,11 +203,43 @@ int aion__loop_switch_fresh(struct aion_loop *loop, struct aion_task *self, stru
 	return loop_switch_stack(loop, self, task, task_take_stack(loop, task));
 }
 
-/* For a budget that is used up: it may stand for much computing, so whoever waits for the clock has it read. */
-int aion__loop_yield_outlined(struct aion_loop *loop, struct aion_task *self)
+/*
+ * Another slice, unless that was the last one, or it is time for the others. A slice is as long as the checkpoints that
+ * were timed say there is time for; but not much longer than these were many, for the next ones may take longer.
+ */
+static bool loop_extends(struct aion_loop *loop)
 {
+	struct aion__budget *budget = &loop->budget;
+	int64_t now_ns = loop->engine.ring.backend->now(&loop->engine.ring), past_ns = now_ns - loop->timed_ns;
+	int64_t nr = AION__TASK_SLICE, nr_max;
+
+	if (!budget->timed_nr) {
+		loop->timed_ns = now_ns;
+	} else {
+		nr_max = AION__TASK_BUDGET - AION__TASK_SLICE - budget->timed_nr;
+		if (nr_max <= 0 || past_ns >= AION__TASK_TIME_NS)
+			return false;
+		if (nr_max > SLICE_GROWTH * (int64_t)budget->timed_nr)
+			nr_max = SLICE_GROWTH * (int64_t)budget->timed_nr;
+		if (past_ns > 0)
+			nr = (AION__TASK_TIME_NS - past_ns) * budget->timed_nr / past_ns;
+		if (nr < AION__TASK_SLICE)
+			nr = AION__TASK_SLICE;
+		if (past_ns <= 0 || nr > nr_max)
+			nr = nr_max;
+	}
+	budget->left_nr = (uint32_t)nr;
+	budget->timed_nr += (uint32_t)nr;
+	return true;
+}
+
+/* Whoever waits for the clock has it read: this may stand for much computing. */
+void aion__loop_end_slice(struct aion_loop *loop, struct aion_task *self)
+{
+	if (loop_extends(loop))
+		return;
 	loop->clock_is_stale = true;
-	return aion__loop_yield(loop, self);
+	aion__loop_yield(loop, self);
 }
 
 int aion__loop_switch_turning(struct aion_loop *loop, struct aion_task *self)
@@ -238,7 +272,7 @@ AION__SWITCH_ENTRY void *aion__task_entry(void)
 		if (aion__is_mutant(AION__MUTANT_EARLY_STACK))
 			aion__stack_put(&loop->stacks, class, stack);
 		task = aion__loop_next(loop);
-		loop->budget = AION__TASK_BUDGET;
+		aion__loop_renew_budget(loop);
 		if (!task->sp && task->stack_class == class) {
 			AION__PROBE2(switch, 0, task);
 			stack->owner = task;

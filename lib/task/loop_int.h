@@ -12,8 +12,10 @@
 #include "task_int.h"
 #include "wheel_int.h"
 
-#define AION__TASK_BUDGET 128   /* checkpoints that a task may pass before the others run */
-#define AION__RUN_MAX 1024      /* tasks that run between two looks at the ring */
+#define AION__TASK_BUDGET 128                      /* checkpoints that a task may pass before the others run */
+#define AION__TASK_SLICE 4                         /* of these, and the clock tells how many more there may be */
+#define AION__TASK_TIME_NS (25 * AION_MICROSECOND) /* that they may take before the others run */
+#define AION__RUN_MAX 1024                         /* tasks that run between two looks at the ring */
 #define AION__CLOCK_TURN_MAX 32 /* turns without system call after which armed timers look at the clock */
 #define AION__REFUSED_MAX 1000  /* -ECANCELED in a row before a task is named */
 #define AION__TASK_SLAB_NR 32   /* tasks allocated at a time */
@@ -39,9 +41,15 @@ struct aion__mailbox {
 
 struct aion__task_slab;
 
+/* What a task may do before the others run. Two halves of a word, set in one store. */
+struct aion__budget {
+	uint32_t left_nr;  /* checkpoints to the end of the slice */
+	uint32_t timed_nr; /* to there since the first slice ended */
+};
+
 struct aion_loop {
 	struct aion__engine engine;   /* first: an engine's address is its loop's */
-	unsigned budget;              /* of the running task */
+	struct aion__budget budget;   /* of the running task */
 	struct aion__link *task_free; /* the free tasks' siblings */
 	struct aion__stack_pool stacks;
 	uint8_t stack_class;                /* the default's */
@@ -51,6 +59,7 @@ struct aion_loop {
 	int64_t now_ns; /* the clock when it was last read */
 	unsigned clock_turns;
 	bool clock_is_stale; /* an enter, or a task that computes, has let time pass */
+	int64_t timed_ns;    /* when the first slice of a budget was used up */
 	bool is_bound;
 	pthread_t thread;
 	struct aion__wheel wheel;
@@ -187,13 +196,18 @@ static inline struct aion_task *aion__loop_next(struct aion_loop *loop)
 int aion__loop_switch_fresh(struct aion_loop *loop, struct aion_task *self, struct aion_task *task);
 int aion__loop_switch_turning(struct aion_loop *loop, struct aion_task *self);
 
+static inline void aion__loop_renew_budget(struct aion_loop *loop)
+{
+	loop->budget = (struct aion__budget){.left_nr = AION__TASK_SLICE};
+}
+
 /* For one that is not in the queue. */
 static inline __attribute__((always_inline)) int aion__loop_switch(struct aion_loop *loop, struct aion_task *self,
 								   struct aion_task *task)
 {
 	int result;
 
-	loop->budget = AION__TASK_BUDGET;
+	aion__loop_renew_budget(loop);
 	loop->engine.task = &task->runnable;
 	/* In this order: who runs on, or for the first time, has an old sp, or none. */
 	if (aion__unlikely(task == self))
@@ -240,13 +254,14 @@ static inline struct aion_task *aion__loop_task(struct aion_loop *loop)
 	return aion__task_of(loop->engine.task);
 }
 
-int aion__loop_yield_outlined(struct aion_loop *loop, struct aion_task *self);
+/* A slice of the budget is used up: let the others run, if that was the last one, or it is time for them. */
+void aion__loop_end_slice(struct aion_loop *loop, struct aion_task *self);
 
 /* Draw on the budget; when it is used up, let the others run. */
 static inline void aion__loop_spend(struct aion_loop *loop, struct aion_task *task)
 {
-	if (aion__unlikely(--loop->budget == 0))
-		aion__loop_yield_outlined(loop, task);
+	if (aion__unlikely(--loop->budget.left_nr == 0))
+		aion__loop_end_slice(loop, task);
 }
 
 #endif

@@ -253,10 +253,10 @@ bool aion_cancelled(void)
 	return task && task->cancelled;
 }
 
-/* The budget is used up. By itself, so that a checkpoint that returns at once saves no register. */
+/* A slice of the budget is used up. By itself, so that a checkpoint that returns at once saves no register. */
 static __attribute__((noinline)) int checkpoint_yield(struct aion_loop *loop, struct aion_task *task)
 {
-	aion__loop_yield_outlined(loop, task);
+	aion__loop_end_slice(loop, task);
 	return task->cancelled ? aion__task_refuse(task) : 0;
 }
 
@@ -267,7 +267,7 @@ int aion_checkpoint(void)
 
 	if (aion__unlikely(!task))
 		return aion__loop_refuses(loop);
-	if (aion__unlikely(--loop->budget == 0))
+	if (aion__unlikely(--loop->budget.left_nr == 0))
 		return checkpoint_yield(loop, task);
 	return aion__unlikely(task->cancelled) ? aion__task_refuse(task) : 0;
 }

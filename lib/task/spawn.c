@@ -335,7 +335,7 @@ int aion_spawn_now(struct aion_group *group, aion_fn *fn, void *arg)
 	struct aion_loop *loop = aion__loop();
 	struct aion_task *self = aion__task_current();
 	struct aion_task *task;
-	unsigned budget;
+	struct aion__budget budget;
 
 	AION_BUG_ON(!self || group->loop != loop, "aion_spawn_now() outside of the tasks of the group's loop");
 	if (aion__unlikely(!task_is_at_hand(loop, group))) {
@@ -352,7 +352,7 @@ int aion_spawn_now(struct aion_group *group, aion_fn *fn, void *arg)
 	budget = loop->budget;
 	loop->engine.ready.places[--loop->engine.ready.head & loop->engine.ready.mask] = &self->runnable;
 	loop->engine.task = &task->runnable;
-	loop->budget = AION__TASK_BUDGET;
+	aion__loop_renew_budget(loop);
 	aion__loop_switch_fresh(loop, self, task);
 	loop->budget = budget;
 	return 0;

@@ -51,7 +51,7 @@ static inline struct aion_task *aion__task_unhindered(void)
 	struct aion_loop *loop = aion__loop();
 	struct aion_task *task = aion__loop_task(loop);
 
-	return aion__likely(task && !task->cancelled && loop->budget > 1) ? task : NULL;
+	return aion__likely(task && !task->cancelled && loop->budget.left_nr > 1) ? task : NULL;
 }
 
 /*

@@ -11,9 +11,21 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "perf.h"
+
+/*
+ * Instead of libc's, for the library, too: time stands still. Else it would pass some fifty times as fast as the
+ * instructions do, and what is counted would be what the library does when its tasks compute for long.
+ */
+int clock_gettime(clockid_t clock, struct timespec *ret_time)
+{
+	(void)clock;
+	*ret_time = (struct timespec){.tv_sec = 1};
+	return 0;
+}
 
 struct path {
 	const char *name;
