@@ -44,6 +44,7 @@ struct writer {
 	struct pool *pool;
 	struct stat info; /* of standard output */
 	bool is_prompt;   /* somebody may be waiting for it: nothing is held back while the program waits */
+	bool is_null;     /* the null device, which takes everything at once */
 	bool pipe_grown;
 	int error;    /* -errno of the write that failed: the end */
 	bool is_sync; /* plain system calls */
