@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How long do many small files take? `xargs cat` against `xargs aio-cat`, whole processes, to /dev/null, taking turns.
- *	hot	everything is in the page cache
- *	hot -j2	the same, and aio-cat has two files in work at once
+ *	hot	everything is in the page cache, on one CPU
+ *	hot, 2 CPUs	the same, with all CPUs: aio-cat takes two of them
  *	cold	the caches of the kernel are dropped before each run (root only)
  * The files are 4 KiB each, a thousand a directory, in $TMPDIR or /var/tmp, which should be a disk; -s gives their
  * total size. Each process gets as many of them as fit. The tool is $AIO_CAT, or the one built beside this program.
@@ -33,7 +33,6 @@
 struct bench {
 	size_t file_nr;
 	bool is_cold;
-	bool two_at_once;
 	cpu_set_t cpus;
 	char dir[PATH_MAX];
 	char list[PATH_MAX + 8];
@@ -91,11 +90,11 @@ static void caches_drop(void)
 	close(fd);
 }
 
-static double xargs_run(struct bench *bench, char *tool, char *option)
+static double xargs_run(struct bench *bench, char *tool)
 {
 	char xargs[] = "xargs", from[] = "-a", most[] = "-s", size[] = ARGUMENTS_SIZE, version[] = "--version";
 	char *const warm[] = {tool, version, NULL};
-	char *const command[] = {xargs, from, bench->list, most, size, tool, option, NULL};
+	char *const command[] = {xargs, from, bench->list, most, size, tool, NULL};
 
 	if (bench->is_cold) {
 		caches_drop();
@@ -108,15 +107,12 @@ static double run_cat(void *arg)
 {
 	char cat[] = "cat";
 
-	return xargs_run(arg, cat, NULL);
+	return xargs_run(arg, cat);
 }
 
 static double run_aio_cat(void *arg)
 {
-	struct bench *bench = arg;
-	char two[] = "-j2";
-
-	return xargs_run(bench, tool_path(), bench->two_at_once ? two : NULL);
+	return xargs_run(arg, tool_path());
 }
 
 static void measure(struct bench *bench, const char *variant, unsigned run_nr, double bar)
@@ -152,13 +148,11 @@ int main(int argc, char **argv)
 	if (sched_getaffinity(0, sizeof(bench.cpus), &bench.cpus) < 0)
 		perf_die("sched_getaffinity", -errno);
 	perf_start(argc, argv);
-	sched_setaffinity(0, sizeof(bench.cpus), &bench.cpus); /* whole programs run as they do for users */
 	bench.file_nr = perf_size((size_t)FILE_NR * FILE_SIZE) / FILE_SIZE;
 	tree_make(&bench);
 	measure(&bench, "hot", perf_runs(11), HOT_BAR);
-	bench.two_at_once = true;
-	measure(&bench, "hot -j2", perf_runs(11), HOT_TWO_BAR);
-	bench.two_at_once = false;
+	sched_setaffinity(0, sizeof(bench.cpus), &bench.cpus);
+	measure(&bench, "hot, 2 CPUs", perf_runs(11), HOT_TWO_BAR);
 	if (geteuid() == 0) {
 		bench.is_cold = true;
 		measure(&bench, "cold", perf_runs(5), COLD_BAR);

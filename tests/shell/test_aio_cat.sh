@@ -131,6 +131,28 @@ same 'appended to a file' 'echo begin >result; "$cat" a big one size* >>result; 
 same 'many small files' '"$cat" "$top"/small/*'
 same 'many small files into a pipe' '"$cat" "$top"/small/* | cat'
 same 'many small files into a file' '"$cat" "$top"/small/* >result; cksum <result'
+# --- among many small files, half of which the helper reads
+few='"$top"/small/00[0-5]*' many_more='"$top"/small/0*'
+same 'many, numbered' '"$cat" -n "$top"/small/* | cksum'
+same 'many, and files of every size' '"$cat" '"$few"' size* '"$few"' big empty '"$many_more"' sparse '"$few"' | cksum'
+same 'many, and what cannot be read' '"$cat" '"$few"' m1 '"$many_more"' shared/. m2 '"$many_more"
+same 'many, and standard input' 'echo in | "$cat" '"$few"' - '"$many_more"' - '"$few"
+same 'many, and a FIFO' '{ sleep 0.1; echo fed; } >fifo & "$cat" '"$few"' fifo '"$many_more"
+same 'many, and two FIFOs from one writer' 'mkfifo f2
+	{ exec 3>fifo; echo x >&3; exec 3>&-; exec 3>f2; echo y >&3; } & "$cat" '"$few"' fifo '"$few"' f2 '"$many_more"
+same 'many, and two FIFOs that are close' 'mkfifo f2
+	{ exec 3>fifo; echo x >&3; exec 3>&-; exec 3>f2; echo y >&3; } & "$cat" '"$few"' fifo a b f2 '"$many_more"
+# The helper begins with the 257th operand, which is read ahead while the pipe is full of "big".
+first='"$top"/small/000* "$top"/small/001* "$top"/small/002[0-4]* a a a a a big a'
+hundred='"$top"/small/000* "$top"/small/0010*'
+late='| { sleep 0.3; cksum; }'
+same 'many, and a FIFO is not opened early' 'echo fed >fifo & "$cat" '"$first"' b fifo '"$many_more $late"
+same 'many, and a FIFO behind one is not opened early' 'mkfifo f2; echo x >fifo & echo y >f2 &
+	"$cat" '"$first"' b fifo '"$hundred"' f2 '"$many_more $late"
+same 'many, and the writer of a FIFO changes the next operand' '{ sleep 0.2; echo changed >b; echo fed; } >fifo &
+	"$cat" '"$few"' fifo b '"$many_more"
+same 'many, and few descriptors' 'ulimit -n 16; "$cat" '"$few"' a '"$many_more"
+same 'many, and a reader who leaves' '{ "$cat" '"$few $many_more"' '"$few $many_more"'; echo $? >&2; } | head -c 1000'
 same 'large and small mixed' 'for i in 1 2 3 4 5 6 7 8; do set -- "$@" big one empty size65536 size65537; done; "$cat" "$@" | cksum'
 same 'few descriptors' 'ulimit -n 24; for i in 1 2 3 4 5 6 7 8; do set -- "$@" size65537 one; done; "$cat" "$@" | cksum'
 same 'files of /proc' '"$cat" /proc/version /proc/filesystems /proc/self/limits a'

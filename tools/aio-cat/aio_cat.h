@@ -10,6 +10,7 @@
  *	output.c   -o: a file that is replaced as a whole
  *	cat.c      the main task: every source in its turn
  *	reader.c   opens and reads the sources ahead, many at once, a task each
+ *	helper.c   reads, too, on another core: small files that are in the caches
  *	stream.c   copies what was not read ahead: large files, and what is no regular file
  *	writer.c   gathers output into large writes
  *	show.c     makes numbers, ends, tabs and unprintable bytes visible, on their way to the writer
@@ -18,6 +19,8 @@
  *	stats.c    what --stats prints
  *	progress.c what --progress shows
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -30,6 +33,8 @@
 #define WRITER_BUF_NR 128 /* buffers that one write takes, at most */
 #define WRITER_BATCH_SIZE (128 * 1024)
 #define WRITER_SHOWN_SIZE (256 * 1024)
+#define HELPER_LOAN_NR 3 /* at once */
+#define HELPER_BUF_SIZE (512 * 1024)
 #define POOL_BUF_SIZE (64 * 1024)
 #define POOL_BUF_NR (READER_WINDOW + WRITER_BUF_NR)
 
@@ -60,10 +65,38 @@ struct writer {
 
 struct reader;
 
-/* One operand. */
+/* Some operands that follow upon each other, while the helper has them. */
+struct loan {
+	size_t number; /* from 0 */
+	char *const *names;
+	size_t name_nr;
+	char *buf; /* of HELPER_BUF_SIZE */
+	/* the helper's, until it is done */
+	size_t size;    /* what is in buf */
+	size_t done_nr; /* files; fewer than names: the next one is none for the helper */
+};
+
+struct helper {
+	bool is_there;
+	pthread_t thread;
+	pthread_mutex_t lock; /* for who sleeps */
+	pthread_cond_t changed;
+	atomic_bool is_over;
+	atomic_bool is_going;   /* nothing has been in its way */
+	atomic_size_t given_nr; /* loans */
+	atomic_size_t known_nr; /* all of whose names are regular files */
+	atomic_size_t done_nr;
+	size_t returned_nr; /* the main thread's: what was in their buffers has been written */
+	char *bufs;
+	struct loan loans[HELPER_LOAN_NR];
+};
+
+/* One operand, or a loan. */
 struct source {
 	struct reader *reader;
 	const char *name;
+	size_t name_idx;
+	struct loan *loan;         /* NULL: one operand */
 	int fd;                    /* -1 = not open */
 	bool has_ended;            /* all of it is in buf */
 	bool is_stream;            /* neither regular file nor directory: read when its turn has come */
@@ -80,11 +113,17 @@ struct reader {
 	int64_t range_off;  /* of each file from here, */
 	int64_t range_size; /* so many bytes */
 	size_t head_idx;    /* the source whose turn it is */
-	size_t next_idx;    /* the first one that was not begun */
+	size_t next_idx;    /* behind the last one that was begun */
+	size_t next_name;   /* the first operand that was not begun */
 	size_t loading_nr;  /* begun, not loaded */
 	size_t unknown_nr;  /* begun, and it may be anything */
 	size_t ready_size;  /* loaded, before its turn */
 	bool is_held;       /* a stream is among those begun: no further ones are begun before it has ended */
+	size_t lend_name;   /* the first operand that may be lent */
+	size_t lend_pause;  /* operands */
+	size_t cached_nr;   /* files that were read at once, */
+	size_t cached_size; /* and their bytes */
+	struct helper helper;
 	struct source window[READER_WINDOW];
 };
 
@@ -161,12 +200,30 @@ void pool_put(struct pool *pool, char *buf);
 /* output: of standard output if it is a regular file. */
 void reader_init(struct reader *reader, struct pool *pool, struct aion_group *group, const struct stat *output,
 		 const struct options *options);
+/* Nothing more is read ahead by the helper. */
+void reader_fini(struct reader *reader);
 /* Begin what may be read ahead. The source whose turn it is, NULL after the last one: await source->loaded. */
 struct source *reader_next(struct reader *reader);
 /* The source whose turn it was has been dealt with: give back what it holds. */
 void reader_done(struct reader *reader);
-/* Forget what was read ahead; it will be read again. */
+/* Forget what was read ahead, or not by the helper, whose turn it was; it will be read again. */
 AION_SUSPENDS void reader_restart(struct reader *reader);
+
+/* The helper is zeroed. false: there is none, and never mind. */
+bool helper_start(struct helper *helper);
+/* It ends when it has done what it has. */
+void helper_stop(struct helper *helper);
+/* Loans are given, done and returned in one order. Is there one that was not returned? */
+bool helper_has_loans(const struct helper *helper);
+/* May there be anything but regular files in a loan? */
+bool helper_has_unknown(const struct helper *helper);
+bool helper_has_room(const struct helper *helper);
+/* There is room. Valid until it is returned. */
+struct loan *helper_lend(struct helper *helper, char *const *names, size_t name_nr);
+bool helper_is_done(const struct helper *helper, const struct loan *loan);
+/* Blocks the thread, about as long as it would take to read the files. */
+void helper_await(struct helper *helper, const struct loan *loan);
+void helper_return(struct helper *helper);
 
 /* What is copied, and how far. */
 struct stream {

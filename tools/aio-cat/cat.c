@@ -114,12 +114,25 @@ static AION_SUSPENDS int64_t cat_open(struct cat *cat, const struct source *sour
 	return fd;
 }
 
+/* What the helper has read; it goes on from where it could not. 0, or -errno of the write. */
+static AION_SUSPENDS int cat_loan(struct cat *cat, struct source *source)
+{
+	cat->file_nr += source->loan->done_nr;
+	if (source->size > 0 && writer_copy(&cat->writer, source->loan->buf, source->size) < 0)
+		return cat->writer.error;
+	if (!source->has_ended)
+		reader_restart(&cat->reader);
+	return 0;
+}
+
 /* Deal with the source whose turn it is. 0, or -errno of the write, or -ECANCELED after a signal. */
 static AION_SUSPENDS int cat_source(struct cat *cat, struct source *source)
 {
 	char *buf = source->buf;
 	int64_t fd;
 
+	if (source->loan)
+		return cat_loan(cat, source);
 	if (buf) {
 		source->buf = NULL; /* the writer's now */
 		if (writer_put(&cat->writer, buf, source->size) < 0)
@@ -206,6 +219,7 @@ static AION_SUSPENDS int cat_in_group(struct cat *cat)
 		aion_spawn_into(&cat->group, &stop, NULL, stop_wait, cat);
 	reader_init(&cat->reader, &cat->pool, &cat->group, S_ISREG(output->st_mode) ? output : NULL, &cat->options);
 	result = cat_sources(cat);
+	reader_fini(&cat->reader);
 	if (cat->options.progress)
 		aion_handle_cancel(&progress);
 	if (can_stop)

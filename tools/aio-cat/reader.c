@@ -7,6 +7,8 @@
  * behind it is touched before it has ended: whoever feeds it may be about to write the next operand. What fails ahead
  * of its turn is not reported but tried again then, so that the messages are those of a program that does one thing
  * after the other.
+ *
+ * When there are many files, and they are small and in the caches, every so many of them are lent to the helper.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +17,12 @@
 #include <unistd.h>
 
 #include "aio_cat.h"
+
+#define LEND_FIRST 256 /* operands that the caches must have had before a helper is worth its start */
+#define LEND_REST 512  /* and which must come after them */
+#define LEND_PAUSE 256 /* operands before the next loan, after one that was not done; the next time twice as many */
+#define LEND_MIN 4     /* operands; if fewer fit into a loan, it is not worth its hand-over */
+#define LEND_MAX 32
 
 /* O_NONBLOCK: should it be a FIFO, the open does not wait for its writer. */
 static const struct open_how open_how = {.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC};
@@ -29,6 +37,16 @@ void reader_init(struct reader *reader, struct pool *pool, struct aion_group *gr
 	reader->options = options;
 	reader->range_off = options->has_range ? options->range_off : 0;
 	reader->range_size = options->has_range ? options->range_size : INT64_MAX;
+	reader->lend_name = SIZE_MAX;
+	reader->lend_pause = LEND_PAUSE;
+	if (!output && options->job_nr == READER_WINDOW && !options->has_range && !options->direct &&
+	    !options->nocache && !options->is_sync && options->name_nr > LEND_FIRST + LEND_REST)
+		reader->lend_name = LEND_FIRST;
+}
+
+void reader_fini(struct reader *reader)
+{
+	helper_stop(&reader->helper);
 }
 
 static void source_hold(struct source *source)
@@ -48,6 +66,13 @@ static bool source_is_plain(const struct source *source)
 	if (output && info.st_dev == output->st_dev && info.st_ino == output->st_ino)
 		return false;
 	return S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
+}
+
+static bool name_is_plain(const char *name)
+{
+	struct stat info;
+
+	return stat(name, &info) == 0 && (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode));
 }
 
 /* Take in what a read gave. false at the end, which is a read of nothing, on an error, and when the buffer is full. */
@@ -90,14 +115,15 @@ static int64_t source_try_pread(const struct source *source)
  * Open and read what the caches hold, at once. false if the source has to wait: a task shall go on from here.
  *
  * Only while every source before this one is known to be a regular file: should this be a FIFO, it is the only one that
- * is opened before its turn. What can be read at an offset, without waiting, is not asked what it is.
+ * is opened before its turn. What can be read at an offset, without waiting, is not asked what it is; but if the helper
+ * has some before it, nobody knows yet what those are.
  */
 static bool source_try(struct source *source)
 {
 	struct reader *reader = source->reader;
 	int64_t n;
 
-	if (reader->unknown_nr > 0)
+	if (reader->unknown_nr > 0 || (helper_has_unknown(&reader->helper) && !name_is_plain(source->name)))
 		return false;
 	n = aion_try_openat2(AT_FDCWD, source->name, &open_how, sizeof(open_how));
 	if (n < 0)
@@ -109,6 +135,10 @@ static bool source_try(struct source *source)
 	do
 		n = source_try_pread(source);
 	while (source_take(source, n));
+	if (n == 0) {
+		reader->cached_nr++;
+		reader->cached_size += source->size;
+	}
 	return n >= 0;
 }
 
@@ -170,15 +200,24 @@ static struct source *reader_source(struct reader *reader, size_t idx)
 	return &reader->window[idx % READER_WINDOW];
 }
 
-static void reader_begin(struct reader *reader, size_t idx)
+static struct source *reader_append(struct reader *reader)
 {
-	struct source *source = reader_source(reader, idx);
+	struct source *source = reader_source(reader, reader->next_idx++);
 
 	memset(source, 0, sizeof(*source));
 	source->reader = reader;
-	source->name = reader->options->names[idx];
+	source->name_idx = reader->next_name;
+	source->name = reader->options->names[reader->next_name];
 	source->fd = -1;
 	aion_future_init(&source->loaded);
+	return source;
+}
+
+static void reader_begin(struct reader *reader)
+{
+	struct source *source = reader_append(reader);
+
+	reader->next_name++;
 	if (strcmp(source->name, "-") == 0) {
 		source_hold(source);
 	} else if (reader->options->direct || reader->options->is_sync) {
@@ -193,25 +232,88 @@ static void reader_begin(struct reader *reader, size_t idx)
 	aion_future_complete(&source->loaded, 0);
 }
 
+/* ---- loans */
+
+static bool source_is_lent(const struct source *source)
+{
+	return source->loan && !aion_future_is_done(&source->loaded);
+}
+
+/* How many of the next operands to lend: as many as fill half of the buffer, if they are as large as others. 0: none. */
+static size_t reader_loan_size(struct reader *reader)
+{
+	size_t nr = LEND_MAX;
+
+	if (reader->next_name < reader->lend_name || reader->is_held || reader->loading_nr > 0)
+		return 0;
+	if (!reader->helper.is_there && !helper_start(&reader->helper)) {
+		reader->lend_name = SIZE_MAX;
+		return 0;
+	}
+	if (nr > reader->options->name_nr - reader->next_name)
+		nr = reader->options->name_nr - reader->next_name;
+	if (nr * reader->cached_size > HELPER_BUF_SIZE / 2 * reader->cached_nr)
+		nr = HELPER_BUF_SIZE / 2 * reader->cached_nr / reader->cached_size;
+	return nr >= LEND_MIN && helper_has_room(&reader->helper) ? nr : 0;
+}
+
+static void reader_lend(struct reader *reader, size_t nr)
+{
+	struct source *source = reader_append(reader);
+
+	source->loan = helper_lend(&reader->helper, reader->options->names + reader->next_name, nr);
+	reader->next_name += nr;
+}
+
+/* If that is done: it has been loaded, as much of it as the helper could read. */
+static void source_take_back(struct source *source)
+{
+	struct reader *reader = source->reader;
+
+	if (!source_is_lent(source) || !helper_is_done(&reader->helper, source->loan))
+		return;
+	source->size = source->loan->size;
+	source->has_ended = source->loan->done_nr == source->loan->name_nr;
+	reader->ready_size += source->size;
+	aion_future_complete(&source->loaded, 0);
+}
+
+/* ---- the window */
+
 /*
- * The window is filled as long as somebody waits for the disk. When nobody does, everything comes from the page cache,
- * and a batch that is ready should be written while it is in the processor's.
+ * The window is filled as long as somebody waits for the disk, or for the helper. When nobody does, everything comes
+ * from the page cache, and a batch that is ready should be written while it is in the processor's.
  */
 static bool reader_may_begin(const struct reader *reader)
 {
-	if (reader->next_idx == reader->options->name_nr ||
+	if (reader->next_name == reader->options->name_nr ||
 	    reader->next_idx - reader->head_idx == reader->options->job_nr)
 		return false;
 	if (reader->next_idx == reader->head_idx)
 		return true;
-	return !reader->is_held && (reader->loading_nr > 0 || reader->ready_size < WRITER_BATCH_SIZE);
+	return !reader->is_held && (reader->loading_nr > 0 || reader->ready_size < WRITER_BATCH_SIZE ||
+				    source_is_lent(&reader->window[reader->head_idx % READER_WINDOW]));
 }
 
 struct source *reader_next(struct reader *reader)
 {
-	while (reader_may_begin(reader))
-		reader_begin(reader, reader->next_idx++);
-	return reader->head_idx < reader->next_idx ? reader_source(reader, reader->head_idx) : NULL;
+	struct source *head = reader_source(reader, reader->head_idx);
+	size_t loan_size;
+
+	while (reader_may_begin(reader)) {
+		loan_size = reader_loan_size(reader);
+		if (loan_size)
+			reader_lend(reader, loan_size);
+		else
+			reader_begin(reader);
+		source_take_back(head);
+	}
+	if (reader->head_idx == reader->next_idx)
+		return NULL;
+	if (source_is_lent(head))
+		helper_await(&reader->helper, head->loan);
+	source_take_back(head);
+	return head;
 }
 
 static void source_release(struct source *source)
@@ -219,6 +321,12 @@ static void source_release(struct source *source)
 	if (source->fd >= 0)
 		close(source->fd);
 	source->fd = -1;
+	if (source->loan) {
+		helper_await(&source->reader->helper, source->loan);
+		source_take_back(source);
+		helper_return(&source->reader->helper);
+	}
+	source->loan = NULL;
 	if (source->buf)
 		pool_put(source->reader->pool, source->buf);
 	source->buf = NULL;
@@ -238,14 +346,23 @@ void reader_done(struct reader *reader)
 
 AION_SUSPENDS void reader_restart(struct reader *reader)
 {
-	size_t idx;
+	struct source *head = reader_source(reader, reader->head_idx);
+	size_t idx, name_nr = head->loan ? head->loan->done_nr : 1;
 
-	for (idx = reader->head_idx + 1; idx < reader->next_idx; idx++) {
+	for (idx = reader->head_idx; idx < reader->next_idx; idx++) {
+		struct source *source = reader_source(reader, idx);
+
 		/* After a signal nobody goes on; what a task is loading stays its own. */
-		if (aion_await(&reader_source(reader, idx)->loaded) < 0)
+		if (!source->loan && aion_await(&source->loaded) < 0)
 			return;
-		source_release(reader_source(reader, idx));
+		if (source != head || source->loan)
+			source_release(source);
 	}
 	reader->next_idx = reader->head_idx + 1;
-	reader->is_held = reader_source(reader, reader->head_idx)->is_stream;
+	reader->next_name = head->name_idx + name_nr;
+	reader->is_held = head->is_stream;
+	if (reader->lend_name > reader->next_name || !reader->helper.is_there)
+		return;
+	reader->lend_name = reader->next_name + reader->lend_pause;
+	reader->lend_pause *= 2;
 }
