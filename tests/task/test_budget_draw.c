@@ -108,8 +108,8 @@ static int checkpoints_until_others(int64_t (*work_ns)(int idx))
 	aion_yield(); /* a fresh budget */
 	aion_group_enter(&group);
 	aion_spawn(&group, test_count, &other_nr);
-	for (; !other_nr; nr++) {
-		compute(work_ns(nr));
+	while (!other_nr) {
+		compute(work_ns(nr++));
 		cr_assert_eq(aion_checkpoint(), 0);
 	}
 	cr_assert_eq(aion_group_leave(&group, 0), 0);
