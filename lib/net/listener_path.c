@@ -65,13 +65,18 @@ static int64_t path_set_mode(void *arg)
 	return result;
 }
 
-/* Which file it is. Nobody can connect before it listens, so its mode is right from the start. */
+/* Which file it is, also for who is cancelled, and will remove it. Nobody can connect before it listens, so its mode is
+ * right from the start. */
 static int64_t path_take(struct aion_listener *listener, const struct aion_address *address, unsigned mode)
 {
 	struct mode_change change = {path_of(address), (mode_t)mode};
 	struct statx status = {0};
-	int64_t result = aion_statx(AT_FDCWD, change.path, AT_SYMLINK_NOFOLLOW, STATX_INO, &status);
+	struct aion_scope shield;
+	int64_t result;
 
+	aion_scope_enter_shield(&shield, AION_NEVER);
+	result = aion_statx(AT_FDCWD, change.path, AT_SYMLINK_NOFOLLOW, STATX_INO, &status);
+	aion_scope_leave(&shield);
 	if (result == -ENOENT && !mode)
 		return 0; /* on a simulated machine there is no file */
 	if (result < 0)

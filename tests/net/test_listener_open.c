@@ -295,6 +295,26 @@ TASK_TEST(listener_open, a_path_where_somebody_listens_is_in_use)
 	aion_listener_close(&first);
 }
 
+TASK_TEST(listener_open, a_cancelled_open_leaves_no_file_behind)
+{
+	TEST_DIR();
+	struct aion_address at = path_address("./x.sock");
+	int64_t delay_ns = 0, result = -ECANCELED;
+
+	TEST_NEEDS_KERNEL("names of sockets are no files on a simulated machine");
+	for (; result < 0; delay_ns += 2 * AION_MICROSECOND) {
+		struct aion_listener listener = {0};
+		struct aion_scope scope;
+
+		aion_scope_enter(&scope, aion_after(delay_ns));
+		result = aion_listener_open(&listener, &at, &(struct aion_listener_options){.path_mode = 0600});
+		cr_assert(result == 0 || result == -ECANCELED, "%lld", (long long)result);
+		aion_listener_close(&listener);
+		aion_scope_leave(&scope);
+		cr_assert_not(path_is_there("x.sock"), "cancelled after %lld ns", (long long)delay_ns);
+	}
+}
+
 TASK_TEST(listener_open, what_is_no_socket_stays_where_it_is)
 {
 	TEST_DIR();
