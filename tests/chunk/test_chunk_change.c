@@ -7,6 +7,7 @@
 /* What happens to the file when the callback is called for the nth time. */
 struct change {
 	struct seen seen;
+	atomic_size_t call_nr;
 	size_t nth;
 	int fd;
 	int64_t truncate_to; /* -1: no */
@@ -20,7 +21,7 @@ static int64_t change_see(struct aion_chunk *chunk, void *arg)
 	struct change *change = arg;
 	int64_t result = seen_note(chunk, &change->seen);
 
-	if (change->seen.chunk_nr != change->nth)
+	if (atomic_fetch_add(&change->call_nr, 1) + 1 != change->nth)
 		return result;
 	if (change->truncate_to >= 0)
 		cr_assert_eq(ftruncate(change->fd, change->truncate_to), 0);
