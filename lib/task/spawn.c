@@ -336,6 +336,7 @@ int aion_spawn_now(struct aion_group *group, aion_fn *fn, void *arg)
 	struct aion_task *self = aion__task_current();
 	struct aion_task *task;
 	struct aion__budget budget;
+	int64_t timed_ns;
 
 	AION_BUG_ON(!self || group->loop != loop, "aion_spawn_now() outside of the tasks of the group's loop");
 	if (aion__unlikely(!task_is_at_hand(loop, group))) {
@@ -350,11 +351,13 @@ int aion_spawn_now(struct aion_group *group, aion_fn *fn, void *arg)
 	/* The caller goes on next: it stands at the head of the queue while the child runs. Its budget is not renewed:
 	 * nobody else has run. */
 	budget = loop->budget;
+	timed_ns = loop->timed_ns;
 	loop->engine.ready.places[--loop->engine.ready.head & loop->engine.ready.mask] = &self->runnable;
 	loop->engine.task = &task->runnable;
 	aion__loop_renew_budget(loop);
 	aion__loop_switch_fresh(loop, self, task);
 	loop->budget = budget;
+	loop->timed_ns = timed_ns;
 	return 0;
 }
 

@@ -63,7 +63,8 @@ TASK_TEST(net_refused, names_and_connections_in_a_forked_child)
 /* Around what the case does as somebody who may do little: the files stay root's. */
 static void become(uid_t uid)
 {
-	cr_assert_eq(setresuid((uid_t)-1, uid, (uid_t)-1), 0);
+	if (setresuid((uid_t)-1, uid, (uid_t)-1) < 0)
+		cr_skip_test("may not become somebody else");
 }
 
 TASK_TEST(net_refused, paths_of_others)
@@ -166,6 +167,7 @@ TASK_TEST(net_refused, datagrams_to_nobody)
 	assert_result(aion_close(fds[1]), 0);
 	assert_result(aion_datagram_send(fds[0], &datagram, 1, &done), 0);
 	cr_assert_eq(done, 1);
+	assert_result(aion_poll(fds[0], POLLERR), POLLERR); /* until the refusal has come back */
 	assert_result(aion_datagram_send(fds[0], &datagram, 1, &done), -ECONNREFUSED);
 	cr_assert_eq(done, 0);
 	assert_result(aion_close(fds[0]), 0);

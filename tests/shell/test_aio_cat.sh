@@ -149,6 +149,10 @@ late='| { sleep 0.3; cksum; }'
 same 'many, and a FIFO is not opened early' 'echo fed >fifo & "$cat" '"$first"' b fifo '"$many_more $late"
 same 'many, and a FIFO behind one is not opened early' 'mkfifo f2; echo x >fifo & echo y >f2 &
 	"$cat" '"$first"' b fifo '"$hundred"' f2 '"$many_more $late"
+same 'many, and a FIFO behind what is too large for the helper is not forgotten' 'echo fed >fifo &
+	"$cat" '"$first"' "$top"/small/000[1-9]* size1114112 '"$hundred"' fifo '"$many_more $late"
+same 'many, and a FIFO behind what is missing is not forgotten' 'echo fed >fifo &
+	"$cat" '"$first"' "$top"/small/000[1-9]* m1 '"$hundred"' fifo '"$many_more $late"
 same 'many, and the writer of a FIFO changes the next operand' '{ sleep 0.2; echo changed >b; echo fed; } >fifo &
 	"$cat" '"$few"' fifo b '"$many_more"
 same 'many, and few descriptors' 'ulimit -n 16; "$cat" '"$few"' a '"$many_more"

@@ -99,8 +99,16 @@ static void compute(int64_t duration_ns)
 		;
 }
 
+static int64_t pass_six(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 6; i++)
+		cr_assert_eq(aion_checkpoint(), 0);
+	return 0;
+}
+
 /* How many checkpoints the caller passes, with work before each, until another task has run. */
-static int checkpoints_until_others(int64_t (*work_ns)(int idx))
+static int checkpoints_until_others(int64_t (*work_ns)(int idx), bool has_children)
 {
 	struct aion_group group;
 	int other_nr = 0, nr = 0;
@@ -110,6 +118,8 @@ static int checkpoints_until_others(int64_t (*work_ns)(int idx))
 	aion_spawn(&group, test_count, &other_nr);
 	while (!other_nr) {
 		compute(work_ns(nr++));
+		if (has_children)
+			aion_spawn_now(&group, pass_six, NULL);
 		cr_assert_eq(aion_checkpoint(), 0);
 	}
 	cr_assert_eq(aion_group_leave(&group, 0), 0);
@@ -136,7 +146,7 @@ static int64_t much_later(int idx)
 /* Where no time passes it is the number alone that counts. */
 TEST_IN_TASK(budget_draw, is_a_number_of_checkpoints)
 {
-	int nr = checkpoints_until_others(none);
+	int nr = checkpoints_until_others(none, false);
 
 	cr_assert_leq(nr, AION__TASK_BUDGET);
 	if (test_is_simulated())
@@ -147,7 +157,15 @@ TEST_IN_TASK(budget_draw, is_a_number_of_checkpoints)
 TEST_IN_TASK(budget_draw, lasts_for_few_checkpoints_with_work_between_them)
 {
 	TEST_NEEDS_KERNEL("on a simulated machine computing takes no time");
-	cr_assert_leq(checkpoints_until_others(much), 2 * AION__TASK_SLICE);
+	cr_assert_leq(checkpoints_until_others(much, false), 2 * AION__TASK_SLICE);
+	return 0;
+}
+
+/* A child that runs within its parent's turn has its own budget, and leaves the parent's as it was. */
+TEST_IN_TASK(budget_draw, lasts_no_longer_for_children_that_run_at_once)
+{
+	TEST_NEEDS_KERNEL("on a simulated machine computing takes no time");
+	cr_assert_leq(checkpoints_until_others(much, true), 2 * AION__TASK_SLICE);
 	return 0;
 }
 
@@ -155,6 +173,6 @@ TEST_IN_TASK(budget_draw, lasts_for_few_checkpoints_with_work_between_them)
 TEST_IN_TASK(budget_draw, is_not_given_at_once_to_a_task_that_begins_fast)
 {
 	TEST_NEEDS_KERNEL("on a simulated machine computing takes no time");
-	cr_assert_leq(checkpoints_until_others(much_later), 9 * AION__TASK_SLICE);
+	cr_assert_leq(checkpoints_until_others(much_later, false), 9 * AION__TASK_SLICE);
 	return 0;
 }

@@ -30,6 +30,7 @@
 #include "show.h"
 
 #define READER_WINDOW 128 /* sources that are read ahead, at most */
+#define READER_KEPT_NR 4  /* it takes a restart for each to become more than one */
 #define WRITER_BUF_NR 128 /* buffers that one write takes, at most */
 #define WRITER_BATCH_SIZE (128 * 1024)
 #define WRITER_SHOWN_SIZE (256 * 1024)
@@ -84,7 +85,6 @@ struct helper {
 	atomic_bool is_over;
 	atomic_bool is_going;   /* nothing has been in its way */
 	atomic_size_t given_nr; /* loans */
-	atomic_size_t known_nr; /* all of whose names are regular files */
 	atomic_size_t done_nr;
 	size_t returned_nr; /* the main thread's: what was in their buffers has been written */
 	char *bufs;
@@ -105,6 +105,12 @@ struct source {
 	struct aion_future loaded; /* done when no more of it is read ahead */
 };
 
+/* What was opened ahead of its turn, and then everything ahead had to be read again: closed, a FIFO would forget. */
+struct kept {
+	size_t name_idx;
+	int fd;
+};
+
 struct reader {
 	struct aion_group *group;
 	struct pool *pool;
@@ -119,6 +125,8 @@ struct reader {
 	size_t unknown_nr;  /* begun, and it may be anything */
 	size_t ready_size;  /* loaded, before its turn */
 	bool is_held;       /* a stream is among those begun: no further ones are begun before it has ended */
+	struct kept kept[READER_KEPT_NR];
+	size_t kept_nr;
 	size_t lend_name;   /* the first operand that may be lent */
 	size_t lend_pause;  /* operands */
 	size_t cached_nr;   /* files that were read at once, */
@@ -211,14 +219,10 @@ AION_SUSPENDS void reader_restart(struct reader *reader);
 
 /* The helper is zeroed. false: there is none, and never mind. */
 bool helper_start(struct helper *helper);
-/* It ends when it has done what it has. */
+/* It ends after the loan that it is at. */
 void helper_stop(struct helper *helper);
-/* Loans are given, done and returned in one order. Is there one that was not returned? */
-bool helper_has_loans(const struct helper *helper);
-/* May there be anything but regular files in a loan? */
-bool helper_has_unknown(const struct helper *helper);
 bool helper_has_room(const struct helper *helper);
-/* There is room. Valid until it is returned. */
+/* There is room. Loans are given, done and returned in one order; the loan is valid until it is returned. */
 struct loan *helper_lend(struct helper *helper, char *const *names, size_t name_nr);
 bool helper_is_done(const struct helper *helper, const struct loan *loan);
 /* Blocks the thread, about as long as it would take to read the files. */

@@ -21,11 +21,25 @@
 #define BUFS_SIZE ((size_t)HELPER_LOAN_NR * HELPER_BUF_SIZE)
 #define LOOK_NR 100 /* before a thread sleeps: to be woken can take longer than a loan */
 
+static int open_cached(const char *name, uint64_t flags)
+{
+	const struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = RESOLVE_CACHED};
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, name, &how, sizeof(how));
+}
+
+/* As far as that is known without waiting. With O_PATH nothing is opened: that would let a FIFO's writer go on. */
 static bool is_regular(const char *name)
 {
-	struct stat info;
+	int fd = strcmp(name, "-") == 0 ? -1 : open_cached(name, O_PATH);
+	struct statx info;
+	bool is_one;
 
-	return strcmp(name, "-") != 0 && stat(name, &info) == 0 && S_ISREG(info.st_mode);
+	if (fd < 0)
+		return false;
+	is_one = statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &info) == 0 && S_ISREG(info.stx_mode);
+	close(fd);
+	return is_one;
 }
 
 /* To its end, which is a read of nothing. false: there is no room for that, or it has to wait. */
@@ -45,14 +59,14 @@ static bool read_cached(int fd, struct loan *loan)
 	return n == 0;
 }
 
-/* A regular file that is in the caches. */
 static bool file_read(const char *name, struct loan *loan)
 {
-	const struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC, .resolve = RESOLVE_CACHED};
 	bool is_read;
 	int fd;
 
-	fd = (int)syscall(SYS_openat2, AT_FDCWD, name, &how, sizeof(how));
+	if (!is_regular(name))
+		return false;
+	fd = open_cached(name, O_RDONLY | O_NONBLOCK);
 	if (fd < 0)
 		return false;
 	is_read = read_cached(fd, loan);
@@ -60,16 +74,10 @@ static bool file_read(const char *name, struct loan *loan)
 	return is_read;
 }
 
-/* false: this was as far as it goes. Kinds are asked for before the first is opened: that lets a FIFO's writer go on. */
-static bool loan_work(struct helper *helper, struct loan *loan)
+/* false: this was as far as it goes. */
+static bool loan_work(struct loan *loan)
 {
-	size_t regular_nr = 0;
-
-	while (regular_nr < loan->name_nr && is_regular(loan->names[regular_nr]))
-		regular_nr++;
-	if (regular_nr == loan->name_nr)
-		atomic_store(&helper->known_nr, loan->number + 1);
-	while (loan->done_nr < regular_nr && file_read(loan->names[loan->done_nr], loan))
+	while (loan->done_nr < loan->name_nr && file_read(loan->names[loan->done_nr], loan))
 		loan->done_nr++;
 	return loan->done_nr == loan->name_nr;
 }
@@ -105,7 +113,7 @@ static void *helper_run(void *arg)
 			helper_wait(helper, &helper->given_nr, nr);
 			continue;
 		}
-		if (atomic_load(&helper->is_going) && !loan_work(helper, &helper->loans[nr % HELPER_LOAN_NR]))
+		if (atomic_load(&helper->is_going) && !loan_work(&helper->loans[nr % HELPER_LOAN_NR]))
 			atomic_store(&helper->is_going, false);
 		helper_count(helper, &helper->done_nr);
 		nr++;
@@ -153,16 +161,6 @@ void helper_stop(struct helper *helper)
 	helper->is_there = false;
 }
 
-bool helper_has_loans(const struct helper *helper)
-{
-	return helper->given_nr > helper->returned_nr;
-}
-
-bool helper_has_unknown(const struct helper *helper)
-{
-	return helper_has_loans(helper) && atomic_load(&helper->known_nr) < helper->given_nr;
-}
-
 bool helper_has_room(const struct helper *helper)
 {
 	return helper->is_there && helper->given_nr - helper->returned_nr < HELPER_LOAN_NR;
@@ -179,7 +177,7 @@ struct loan *helper_lend(struct helper *helper, char *const *names, size_t name_
 		.name_nr = name_nr,
 		.buf = helper->bufs + idx * HELPER_BUF_SIZE,
 	};
-	if (!helper_has_loans(helper))
+	if (helper->given_nr == helper->returned_nr)
 		atomic_store(&helper->is_going, true); /* what was in its way has been dealt with */
 	helper_count(helper, &helper->given_nr);
 	return loan;

@@ -18,7 +18,7 @@
 
 #include "aio_cat.h"
 
-#define LEND_FIRST 256 /* operands that the caches must have had before a helper is worth its start */
+#define LEND_FIRST 256 /* operands before a helper is worth its start */
 #define LEND_REST 512  /* and which must come after them */
 #define LEND_PAUSE 256 /* operands before the next loan, after one that was not done; the next time twice as many */
 #define LEND_MIN 4     /* operands; if fewer fit into a loan, it is not worth its hand-over */
@@ -68,13 +68,6 @@ static bool source_is_plain(const struct source *source)
 	return S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
 }
 
-static bool name_is_plain(const char *name)
-{
-	struct stat info;
-
-	return stat(name, &info) == 0 && (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode));
-}
-
 /* Take in what a read gave. false at the end, which is a read of nothing, on an error, and when the buffer is full. */
 static bool source_take(struct source *source, int64_t n)
 {
@@ -114,16 +107,15 @@ static int64_t source_try_pread(const struct source *source)
 /*
  * Open and read what the caches hold, at once. false if the source has to wait: a task shall go on from here.
  *
- * Only while every source before this one is known to be a regular file: should this be a FIFO, it is the only one that
- * is opened before its turn. What can be read at an offset, without waiting, is not asked what it is; but if the helper
- * has some before it, nobody knows yet what those are.
+ * Only while every source of the reader's before this one is known to be a regular file: should this be a FIFO, it is the
+ * only one that is opened before its turn. What can be read at an offset, without waiting, is not asked what it is.
  */
 static bool source_try(struct source *source)
 {
 	struct reader *reader = source->reader;
 	int64_t n;
 
-	if (reader->unknown_nr > 0 || (helper_has_unknown(&reader->helper) && !name_is_plain(source->name)))
+	if (reader->unknown_nr > 0)
 		return false;
 	n = aion_try_openat2(AT_FDCWD, source->name, &open_how, sizeof(open_how));
 	if (n < 0)
@@ -213,12 +205,37 @@ static struct source *reader_append(struct reader *reader)
 	return source;
 }
 
+/* Whether it was open already. */
+static bool source_take_kept(struct source *source)
+{
+	struct reader *reader = source->reader;
+
+	for (size_t i = 0; i < reader->kept_nr; i++) {
+		if (reader->kept[i].name_idx == source->name_idx) {
+			source->fd = reader->kept[i].fd;
+			reader->kept[i] = reader->kept[--reader->kept_nr];
+			return true;
+		}
+	}
+	return false;
+}
+
+static void source_keep(struct source *source)
+{
+	struct reader *reader = source->reader;
+
+	if (source->is_stream && source->fd >= 0 && reader->kept_nr < READER_KEPT_NR) {
+		reader->kept[reader->kept_nr++] = (struct kept){source->name_idx, source->fd};
+		source->fd = -1;
+	}
+}
+
 static void reader_begin(struct reader *reader)
 {
 	struct source *source = reader_append(reader);
 
 	reader->next_name++;
-	if (strcmp(source->name, "-") == 0) {
+	if (strcmp(source->name, "-") == 0 || source_take_kept(source)) {
 		source_hold(source);
 	} else if (reader->options->direct || reader->options->is_sync) {
 		source->size = 0; /* all of it in its turn */
@@ -355,6 +372,8 @@ AION_SUSPENDS void reader_restart(struct reader *reader)
 		/* After a signal nobody goes on; what a task is loading stays its own. */
 		if (!source->loan && aion_await(&source->loaded) < 0)
 			return;
+		if (source != head)
+			source_keep(source);
 		if (source != head || source->loan)
 			source_release(source);
 	}
