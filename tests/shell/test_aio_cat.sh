@@ -304,6 +304,8 @@ holds 'stats count the bytes and the files' '"$cat" --stats a big b 2>stats | ck
 	grep -q "5242884 bytes, 3 files" stats && grep -q "operations per entry" stats'
 holds 'stats of small files' '"$cat" --stats "$top"/small/* 2>stats | cmp - "$top/expected.small" &&
 	grep -q " '"$many"' files" stats'
+holds 'stats of what goes to the null device' '"$cat" --stats a big b "$top"/small/* 2>stats >/dev/null &&
+	grep -q "^aio-cat: $(cat a big b "$top"/small/* | wc -c) bytes, $(('"$many"' + 3)) files" stats'
 holds 'stats in JSON' '"$cat" --stats=json a big 2>stats | cksum && grep -q "^{\"bytes\": 5242882, \"files\": 2, .*\"failed\": false}$" stats'
 
 # --- what cat has not

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The budget: how long a task may go on that never has to wait. */
-#include <time.h>
-
 #include "loop_int.h"
 #include "test_machine.h"
 #include "test_task.h"
@@ -83,19 +81,11 @@ TEST_IN_TASK(budget_draw, who_uses_it_up_lets_due_timers_fire)
 	return 0;
 }
 
-static int64_t thread_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * AION_SECOND + now.tv_nsec;
-}
-
 static void compute(int64_t duration_ns)
 {
-	int64_t end_ns = thread_ns() + duration_ns;
+	int64_t end_ns = aion_now() + duration_ns;
 
-	while (thread_ns() < end_ns)
+	while (aion_now() < end_ns)
 		;
 }
 

@@ -95,7 +95,7 @@ struct helper {
 struct source {
 	struct reader *reader;
 	const char *name;
-	size_t name_idx;
+	size_t name_idx;           /* the operand, or the first one of the loan */
 	struct loan *loan;         /* NULL: one operand */
 	int fd;                    /* -1 = not open */
 	bool has_ended;            /* all of it is in buf */
@@ -208,7 +208,7 @@ void pool_put(struct pool *pool, char *buf);
 /* output: of standard output if it is a regular file. */
 void reader_init(struct reader *reader, struct pool *pool, struct aion_group *group, const struct stat *output,
 		 const struct options *options);
-/* Nothing more is read ahead by the helper. */
+/* Nothing more is read by the helper, and what was kept open is closed. */
 void reader_fini(struct reader *reader);
 /* Begin what may be read ahead. The source whose turn it is, NULL after the last one: await source->loaded. */
 struct source *reader_next(struct reader *reader);

@@ -47,6 +47,8 @@ void reader_init(struct reader *reader, struct pool *pool, struct aion_group *gr
 void reader_fini(struct reader *reader)
 {
 	helper_stop(&reader->helper);
+	while (reader->kept_nr > 0)
+		close(reader->kept[--reader->kept_nr].fd);
 }
 
 static void source_hold(struct source *source)
